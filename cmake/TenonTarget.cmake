@@ -1,0 +1,41 @@
+# tenon_library(FOLDER DEPENDS …): one static library for each folder, `tenon::<name>`.
+#
+# Headers are included as "folder/header.h". Each target's include path holds a link to its own folder only, and
+# dependencies add theirs, so an include that the design forbids (kernels/ → engine/, say) does not compile.
+
+function(tenon_include_root folder out)
+  string(MAKE_C_IDENTIFIER ${folder} id)
+  set(root ${CMAKE_BINARY_DIR}/include-roots/${id})
+  file(MAKE_DIRECTORY ${root})
+  if(NOT EXISTS ${root}/${folder})
+    file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${folder} ${root}/${folder} SYMBOLIC)
+  endif()
+  set(${out} ${root} PARENT_SCOPE)
+endfunction()
+
+function(tenon_library name)
+  cmake_parse_arguments(ARG "" "FOLDER" "DEPENDS;PRIVATE_DEPENDS;EXCLUDE" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${ARG_FOLDER}/*.cpp
+       ${CMAKE_SOURCE_DIR}/${ARG_FOLDER}/*.c ${CMAKE_SOURCE_DIR}/${ARG_FOLDER}/*.S)
+  foreach(pattern IN LISTS ARG_EXCLUDE)
+    list(FILTER sources EXCLUDE REGEX "/${ARG_FOLDER}/${pattern}")
+  endforeach()
+  tenon_include_root(${ARG_FOLDER} root)
+  if(sources)
+    add_library(tenon_${name} STATIC ${sources})
+    target_include_directories(tenon_${name} PUBLIC ${root})
+    target_link_libraries(tenon_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS} tenon_flags)
+    tenon_pch(tenon_${name})
+  else()
+    add_library(tenon_${name} INTERFACE)
+    target_include_directories(tenon_${name} INTERFACE ${root})
+    target_link_libraries(tenon_${name} INTERFACE ${ARG_DEPENDS})
+  endif()
+  add_library(tenon::${name} ALIAS tenon_${name})
+endfunction()
+
+# The standard headers that nearly every file uses.
+function(tenon_pch target)
+  target_precompile_headers(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:CXX>:${CMAKE_SOURCE_DIR}/cmake/pch.h>)
+endfunction()
