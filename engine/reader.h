@@ -1,0 +1,75 @@
+// Reads instructions one by one from a code entry: opcode and immediates, no typing (engine/validate) and no
+// meaning (engine/sem). The validator, the interpreter's translator and the JIT all read code through it.
+#pragma once
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "engine/base.h"
+#include "engine/module.h"
+#include "engine/opcodes.h"
+#include "engine/types.h"
+
+namespace tenon {
+
+// A block type (spec: binary/instructions): empty, one result, or a function type's index.
+struct BlockType {
+  enum class Kind : u8 { empty, value, type } kind = Kind::empty;
+  ValType value;
+  TypeIdx type;
+};
+struct MemArg {
+  u64 offset = 0;
+  u32 align = 0;  // log2
+  MemoryIdx memory;
+};
+enum class CatchKind : u8 { catch_, catch_ref, catch_all, catch_all_ref };
+struct CatchClause {
+  CatchKind kind;
+  TagIdx tag;
+  u32 label;
+};
+
+// One decoded instruction. Which fields mean something follows from op_info(op).imm.
+struct Instr {
+  Op op;
+  u64 offset;     // of the opcode's first byte in the module
+  u32 index = 0;  // label, func, type, table, local, global, elem, data, tag, field owner: the first index
+  u32 index2 =
+      0;  // the second: table of call_indirect, source table/memory of copies, field, array length, ...
+  u8 lane = 0;
+  u8 cast_flags = 0;  // br_on_cast: bit 0 source nullable, bit 1 target nullable
+  MemArg mem;
+  BlockType block;
+  HeapType heap, heap2;       // ref.null, ref.test, ref.cast, br_on_cast (source, target)
+  u64 bits = 0;               // i32.const (sign-extended), i64.const, f32.const, f64.const: the value's bits
+  std::array<u8, 16> v128{};  // v128.const, shuffle lanes
+  std::span<const u32> targets;          // br_table: all labels, the default last; valid until the next read
+  std::span<const CatchClause> catches;  // try_table; likewise
+  std::span<const ValType> types;        // select t; likewise
+};
+
+class CodeReader {
+ public:
+  // `code` begins at `offset` of the module. Types in immediates are resolved through module.types.
+  CodeReader(const Module& module, std::span<const u8> code, u64 offset);
+
+  // Local declarations at the start of a code entry; runs are not expanded. False on error().
+  bool read_locals(std::vector<LocalRun>& out);
+  // The next instruction. False at the end of the code or on error().
+  bool next(Instr& out);
+  bool at_end() const { return pos_ == end_; }
+  u64 offset() const { return base_ + static_cast<u64>(pos_ - begin_); }
+  const std::optional<Error>& error() const { return error_; }
+
+ private:
+  const Module& module_;
+  const u8 *begin_, *pos_, *end_;
+  u64 base_;
+  std::optional<Error> error_;
+  std::vector<u32> targets_;
+  std::vector<CatchClause> catches_;
+  std::vector<ValType> types_;
+};
+
+}  // namespace tenon
