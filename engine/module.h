@@ -92,14 +92,14 @@ struct CustomSection {
   std::span<const u8> bytes;
   u64 offset;
 };
-struct Global {
+struct GlobalDef {
   GlobalType type;
   ConstExpr init;
 };  // init empty for an import
-struct Table {
+struct TableDef {
   TableType type;
   ConstExpr init;
-};                // init empty: null
+};  // init empty: null
 struct NameMap {  // the name section, as far as it decodes
   std::optional<std::string_view> module;
   std::vector<std::string_view> functions;  // by function index; empty view: no name
@@ -116,9 +116,9 @@ class Module {
   std::vector<TypeId> types;
   std::vector<Import> imports;
   std::vector<Function> functions;
-  std::vector<Table> tables;
+  std::vector<TableDef> tables;
   std::vector<MemoryType> memories;
-  std::vector<Global> globals;
+  std::vector<GlobalDef> globals;
   std::vector<TagType> tags;
   std::vector<Export> exports;
   std::vector<ElementSegment> elements;

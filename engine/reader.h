@@ -1,6 +1,8 @@
 // Reads instructions one by one from a code entry: opcode and immediates, no typing (engine/validate) and no
 // meaning (engine/sem). The validator, the interpreter's translator and the JIT all read code through it.
 #pragma once
+#include <array>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
