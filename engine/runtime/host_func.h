@@ -39,7 +39,8 @@ struct HostFuncDesc {
   void* native;
 };
 
-// The guest's memory as this call sees it. Shared memories may change under it; lengths never shrink.
+// The guest's memory as this call sees it. Shared memories may change under it; lengths never shrink. As a
+// parameter of a typed function it takes no Wasm parameter.
 struct GuestMemory {
   u8* base = nullptr;
   u64 length = 0;
@@ -49,14 +50,19 @@ struct GuestMemory {
   }
 };
 inline GuestMemory guest_memory(const HostFunc& f) {
-  return f.memory ? GuestMemory{f.memory->base, f.memory->length} : GuestMemory{};
+  return f.memory ? GuestMemory{f.memory->base, __atomic_load_n(&f.memory->length, __ATOMIC_ACQUIRE)}
+                  : GuestMemory{};
 }
+
+// An address that the function itself checks (GuestMemory::at), for buffers whose size is not a parameter.
+enum class GuestAddr : u32 {};
 
 // A checked pointer to one T in guest memory; any alignment, so values pass through memcpy.
 template <class T>
 class GuestPtr {
  public:
   using Value = T;
+  static_assert(std::is_trivially_copyable_v<T>);
   GuestPtr() = default;
   explicit GuestPtr(u8* p) : p_(p) {}
   T load() const {
@@ -76,6 +82,7 @@ template <class T>
 class GuestSpan {
  public:
   using Value = T;
+  static_assert(std::is_trivially_copyable_v<T>);
   GuestSpan() = default;
   GuestSpan(u8* p, u32 count) : p_(p), count_(count) {}
   u32 size() const { return count_; }
@@ -97,35 +104,50 @@ class GuestSpan {
   u32 count_ = 0;
 };
 
+// What is wrong with the arguments of a call, found before the function runs.
+enum class ArgError : u8 {
+  none,
+  out_of_bounds,  // a guest pointer
+  invalid_value,  // a scalar that its C++ type does not have, see read_param
+};
+
 namespace host_detail {
 
 template <class T>
-struct IsGuestPtr : std::false_type {};
+inline constexpr bool kIsGuestPtr = false;
 template <class T>
-struct IsGuestPtr<GuestPtr<T>> : std::true_type {};
+inline constexpr bool kIsGuestPtr<GuestPtr<T>> = true;
 template <class T>
-struct IsGuestSpan : std::false_type {};
+inline constexpr bool kIsGuestSpan = false;
 template <class T>
-struct IsGuestSpan<GuestSpan<T>> : std::true_type {};
+inline constexpr bool kIsGuestSpan<GuestSpan<T>> = true;
 
-// The Wasm scalar that carries a C++ parameter type.
-template <class T>
-struct ScalarOf {
-  using type = std::conditional_t<
-      std::is_same_v<T, f32>, f32,
-      std::conditional_t<std::is_same_v<T, f64>, f64, std::conditional_t<sizeof(T) == 8, u64, u32>>>;
-};
-template <class T>
-  requires(IsGuestPtr<T>::value || IsGuestSpan<T>::value)
-struct ScalarOf<T> {
-  using type = u32;
-};
-template <class T>
-using Scalar = typename ScalarOf<T>::type;
+// The Wasm scalars that carry a list of C++ parameters.
+template <class... S>
+struct Scalars {};
+template <class... A, class... B>
+Scalars<A..., B...> operator+(Scalars<A...>, Scalars<B...>);
 
 template <class T>
+constexpr auto scalars_of() {
+  if constexpr (std::is_same_v<T, GuestMemory>)
+    return Scalars<>{};
+  else if constexpr (kIsGuestSpan<T>)
+    return Scalars<u32, u32>{};
+  else if constexpr (kIsGuestPtr<T>)
+    return Scalars<u32>{};
+  else if constexpr (std::is_same_v<T, f32> || std::is_same_v<T, f64>)
+    return Scalars<T>{};
+  else if constexpr (sizeof(T) == 8)
+    return Scalars<u64>{};
+  else
+    return Scalars<u32>{};
+}
+template <class... P>
+using Flatten = decltype((Scalars<>{} + ... + scalars_of<P>()));
+
+template <class S>
 constexpr ValType val_type() {
-  using S = Scalar<T>;
   if constexpr (std::is_same_v<S, f32>)
     return kF32;
   else if constexpr (std::is_same_v<S, f64>)
@@ -134,10 +156,6 @@ constexpr ValType val_type() {
     return kI64;
   else
     return kI32;
-}
-template <class T>
-constexpr u32 arity() {
-  return IsGuestSpan<T>::value ? 2 : 1;
 }
 
 template <class S>
@@ -151,69 +169,133 @@ S read_slot(const Slot& s) {
   else
     return s.u32_;
 }
+inline Slot make_slot(u32 v) { return {.u64_ = v}; }
+inline Slot make_slot(u64 v) { return {.u64_ = v}; }
+inline Slot make_slot(f32 v) { return {.f32_ = v}; }
+inline Slot make_slot(f64 v) { return {.f64_ = v}; }
 
-// Reads one C++ parameter from slots; false when a guest pointer is out of bounds.
+// Reads one C++ parameter from slots. A type narrower than its Wasm scalar must hold the value (an i32 of 256
+// is no u8), and a type with `bool guest_valid(T)` beside it must accept it.
 template <class T>
-bool read_param(const GuestMemory& m, const Slot*& s, T& out) {
-  if constexpr (IsGuestPtr<T>::value) {
+ArgError read_param(const GuestMemory& m, const Slot*& s, T& out) {
+  if constexpr (std::is_same_v<T, GuestMemory>) {
+    out = m;
+  } else if constexpr (kIsGuestPtr<T>) {
     u8* p = m.at((s++)->u32_, sizeof(typename T::Value));
     out = T{p};
-    return p != nullptr;
-  } else if constexpr (IsGuestSpan<T>::value) {
+    if (!p) return ArgError::out_of_bounds;
+  } else if constexpr (kIsGuestSpan<T>) {
     const u32 address = (s++)->u32_, count = (s++)->u32_;
     u8* p = m.at(address, u64{count} * sizeof(typename T::Value));
     out = T{p, count};
-    return p != nullptr;
+    if (!p) return ArgError::out_of_bounds;
+  } else if constexpr (std::is_floating_point_v<T>) {
+    out = read_slot<T>(*s++);
   } else {
-    out = static_cast<T>(read_slot<Scalar<T>>(*s++));
-    return true;
+    using Raw = std::conditional_t<sizeof(T) == 8, u64, u32>;
+    const Raw raw = read_slot<Raw>(*s++);
+    out = static_cast<T>(raw);
+    if (sizeof(T) < sizeof(Raw) && static_cast<Raw>(out) != raw) return ArgError::invalid_value;
+    if constexpr (requires { guest_valid(out); })
+      if (!guest_valid(out)) return ArgError::invalid_value;
   }
+  return ArgError::none;
 }
 
-template <class Traits, class Fn>
-struct Binder;
-template <class Traits, class R, class Ctx, class... P>
-struct Binder<Traits, R (*)(Ctx&, P...)> {
-  static constexpr u32 kParams = (0u + ... + arity<P>());
-  static constexpr auto params() {
-    std::array<ValType, kParams> out{};
-    u32 i = 0;
-    auto put = [&](ValType t, u32 n) {
-      while (n--) out[i++] = t;
-    };
-    (put(val_type<P>(), arity<P>()), ...);
-    return out;
-  }
-  static constexpr auto kParamTypes = params();
+template <class R, class... P>
+std::type_identity<R> result_of(R (*)(P...));
 
-  template <R (*Fn)(Ctx&, P...)>
-  static Status entry(FuncRef* self, Slot* slots) {
-    auto* host = static_cast<HostFunc*>(self->code);
-    const GuestMemory memory = guest_memory(*host);
-    const Slot* cursor = slots;
-    std::tuple<P...> args;
-    const bool in_bounds =
-        std::apply([&](auto&... a) { return (read_param(memory, cursor, a) && ...); }, args);
-    return Traits::template finish<R>(*host, slots, in_bounds, [&] {
-      return std::apply([&](auto&... a) { return Fn(Traits::template context<Ctx>(*host), a...); }, args);
-    });
+template <class Traits, class R>
+struct OutsOf {
+  using type = std::tuple<>;
+};
+template <class Traits, class R>
+  requires requires { typename Traits::template Outs<R>; }
+struct OutsOf<Traits, R> {
+  using type = typename Traits::template Outs<R>;
+};
+
+template <class Traits, auto Fn, class FnType, class Outs>
+struct Binder;
+template <class Traits, auto Fn, class R, class Ctx, class... P, class... Out>
+struct Binder<Traits, Fn, R (*)(Ctx&, P...), std::tuple<Out...>> {
+  using Params = Flatten<P..., GuestPtr<Out>...>;
+  using WasmResult = typename Traits::template WasmResult<R>;
+
+  static Status invoke(HostFunc& host, const Slot* args, Slot* result) {
+    const GuestMemory memory = guest_memory(host);
+    std::tuple<P..., GuestPtr<Out>...> params;
+    ArgError error = ArgError::none;
+    std::apply([&](auto&... p) { (void)(((error = read_param(memory, args, p)) == ArgError::none) && ...); },
+               params);
+    return call(host, result, error, params, std::index_sequence_for<P...>{},
+                std::index_sequence_for<Out...>{});
   }
+  template <class Tuple, std::size_t... I, std::size_t... J>
+  static Status call(HostFunc& host, Slot* result, ArgError error, Tuple& params, std::index_sequence<I...>,
+                     std::index_sequence<J...>) {
+    const std::tuple<GuestPtr<Out>...> outs{std::get<sizeof...(P) + J>(params)...};
+    return Traits::template finish<R>(
+        host, result, error,
+        [&]() -> R { return Fn(Traits::template context<Ctx>(host), std::get<I>(params)...); }, outs);
+  }
+
+  static Status array_entry(FuncRef* self, Slot* slots) {
+    return invoke(*static_cast<HostFunc*>(self->code), slots, slots);
+  }
+
+  template <class... S>
+  static constexpr auto types(Scalars<S...>) {
+    return std::array<ValType, sizeof...(S)>{val_type<S>()...};
+  }
+  static constexpr auto result_types() {
+    if constexpr (std::is_void_v<WasmResult>)
+      return std::array<ValType, 0>{};
+    else
+      return std::array<ValType, 1>{val_type<WasmResult>()};
+  }
+  static constexpr auto kParams = types(Params{});
+  static constexpr auto kResults = result_types();
+
+  template <class List>
+  struct Native;
+  template <class... S>
+  struct Native<Scalars<S...>> {
+    static WasmResult entry(HostFunc* host, S... scalars) {
+      const std::array<Slot, sizeof...(S) + 1> args{make_slot(scalars)...};
+      Slot result{};
+      invoke(*host, args.data(), &result);
+      if constexpr (!std::is_void_v<WasmResult>) return read_slot<WasmResult>(result);
+    }
+  };
 };
 
 }  // namespace host_detail
 
-// Makes the descriptor of a typed function `R fn(Ctx&, P…)`.
-// Traits says what a call means in this interface:
+// Makes the descriptor of a typed function `R fn(Ctx&, P…)`. Each P is a scalar or enum of at most 8 bytes,
+// or GuestMemory, GuestAddr, GuestPtr<T>, GuestSpan<T>. Arguments are checked from left to right before it
+// runs. Traits says what a call means in this interface:
 //   template <class Ctx> static Ctx& context(HostFunc&);
-//   static constexpr std::span<const ValType> results<R>();
-//   template <class R, class Call> static Status finish(HostFunc&, Slot* slots, bool in_bounds, Call call);
-//       runs call() if in_bounds (else its own error), writes the result to slots[0], gives the status.
+//   template <class R> using WasmResult = …;        u32, u64, f32, f64 or void
+//   template <class R> using Outs = std::tuple<T…>; optional: results that go through pointer parameters,
+//   which
+//                                                   follow P… in the Wasm signature and are checked like them
+//   template <class R> static constexpr bool kAlwaysReturns;
+//                                                   finish gives Status::ok: the descriptor gets a native
+//                                                   entry
+//   template <class R, class Call, class... T>
+//   static Status finish(HostFunc&, Slot* result, ArgError, Call call, const std::tuple<GuestPtr<T>...>&
+//   outs);
+//       runs call() if there is no ArgError (else reports it), stores the outs, writes the Wasm result to
+//       *result, gives the status. Lets no C++ exception out.
 template <class Traits, auto Fn>
-constexpr HostFuncDesc host_func(std::string_view module, std::string_view name) {
-  using B = host_detail::Binder<Traits, decltype(Fn)>;
-  return HostFuncDesc{
-      module, name, B::kParamTypes, Traits::template results<decltype(Fn)>(), &B::template entry<Fn>,
-      nullptr};
+HostFuncDesc host_func(std::string_view module, std::string_view name) {
+  using R = typename decltype(host_detail::result_of(Fn))::type;
+  using B = host_detail::Binder<Traits, Fn, decltype(Fn), typename host_detail::OutsOf<Traits, R>::type>;
+  void* native = nullptr;
+  if constexpr (Traits::template kAlwaysReturns<R>)
+    native = reinterpret_cast<void*>(&B::template Native<typename B::Params>::entry);
+  return {module, name, B::kParams, B::kResults, &B::array_entry, native};
 }
 
 }  // namespace tenon
