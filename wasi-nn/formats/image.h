@@ -1,0 +1,24 @@
+// Decodes PNG and JPEG pictures. No scaling, no normalisation.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/error.h"
+
+namespace tenon::nn {
+
+// Rows from the top, pixels from the left, channels interleaved (1 grey, 3 red green blue).
+struct Image {
+  int width = 0;
+  int height = 0;
+  int channels = 0;
+  std::vector<uint8_t> pixels;
+};
+
+// `channels`: 1 or 3 converts, 0 keeps what the file has (alpha is dropped). Errors (invalid_encoding): not a
+// picture that stb_image knows, or more than 2^26 pixels.
+kernels::Result<Image> decode_image(std::span<const std::byte> bytes, int channels);
+
+}  // namespace tenon::nn

@@ -1,0 +1,129 @@
+// One ONNX node on its way into a kernels' Graph: operands, attributes that rules take or pass on, and
+// emission of nodes. The rules themselves are in onnx_rules.cpp.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/graph.h"
+#include "wasi-nn/formats/onnx_proto.h"
+
+namespace tenon::nn::onnx {
+
+using kernels::ValueId;
+
+// Conversions that need the importer's scopes and files.
+class NodeHost {
+ public:
+  virtual ~NodeHost() = default;
+  virtual Result<kernels::Tensor> tensor(const TensorProto& proto) = 0;
+  virtual Result<kernels::Tensor> tensor(const SparseTensorProto& proto) = 0;
+  virtual Result<std::shared_ptr<const kernels::Graph>> subgraph(const GraphProto& proto) = 0;
+};
+
+// Attributes of the function call that is being expanded, by the name that attributes in its body refer to.
+using AttributeEnvironment = std::map<std::string_view, const AttributeProto*>;
+
+// The attribute itself, or what it refers to; nullptr when the call leaves that out.
+const AttributeProto* referenced(const AttributeProto& attribute, const AttributeEnvironment& environment);
+
+class NodeImport {
+ public:
+  NodeImport(NodeHost& host, kernels::GraphBuilder& builder, const NodeProto& proto,
+             const AttributeEnvironment& environment, int64_t opset, std::vector<ValueId> inputs,
+             std::vector<ValueId> outputs, kernels::Source source);
+
+  const NodeProto& proto() const { return proto_; }
+  int64_t opset() const { return opset_; }
+
+  // Operands. input() beyond the end is kAbsent.
+  size_t input_count() const { return inputs_.size(); }
+  size_t output_count() const { return outputs_.size(); }
+  ValueId input(size_t i) const { return i < inputs_.size() ? inputs_[i] : kernels::kAbsent; }
+  ValueId output(size_t i) const { return i < outputs_.size() ? outputs_[i] : kernels::kAbsent; }
+  bool has_input(size_t i) const { return input(i) != kernels::kAbsent; }
+  bool has_output(size_t i) const { return output(i) != kernels::kAbsent; }
+  // Rules that turn an attribute into an operand append it here; `i` may be beyond the end.
+  void set_input(size_t i, ValueId id);
+  void drop_inputs_after(size_t count);
+  void drop_outputs_after(size_t count);
+
+  // Declared element type, rank and constant contents of a value, where the file tells.
+  kernels::DataType element_type(ValueId id) const;
+  std::optional<size_t> rank(ValueId id) const;
+  const kernels::Tensor* constant(ValueId id) const;
+
+  // Removes an attribute and returns its value; absent is no error, another type is (invalid_encoding).
+  Result<std::optional<int64_t>> take_int(std::string_view name);
+  Result<std::optional<float>> take_float(std::string_view name);
+  Result<std::optional<std::string_view>> take_string(std::string_view name);
+  Result<std::optional<std::vector<int64_t>>> take_ints(std::string_view name);
+  Result<std::optional<std::vector<float>>> take_floats(std::string_view name);
+  const AttributeProto* take(std::string_view name);  // any type
+  void drop(std::string_view name) { take(name); }
+  bool has_attribute(std::string_view name) const;
+  void add(std::string name, kernels::AttributeValue value) {
+    extra_.push_back({std::move(name), std::move(value)});
+  }
+  NodeHost& host() { return host_; }
+
+  // New constants.
+  Result<ValueId> constant(kernels::Tensor tensor);
+  Result<ValueId> int_vector(const std::vector<int64_t>& values);
+  Result<ValueId> int_scalar(int64_t value);
+  // A scalar of element type `type`, rounded to it; f32 when the type is not known.
+  Result<ValueId> scalar(kernels::DataType type, double value);
+
+  // A node with one new output; `op` is a name of ops.def. unsupported_operation if the table has no such
+  // row.
+  Result<ValueId> emit(std::string_view op, std::vector<ValueId> inputs, kernels::Attributes attributes = {});
+  // The same, defining `outputs`.
+  Result<void> emit_to(std::vector<ValueId> outputs, std::string_view op, std::vector<ValueId> inputs,
+                       kernels::Attributes attributes = {});
+  // The node itself as operator `op`: its current inputs, outputs and the attributes that nobody took.
+  Result<void> finish_as(std::string_view op);
+  // Gives the only output constant contents.
+  Result<void> define_output(kernels::Tensor tensor);
+  // Output `i` becomes another name of value `id`.
+  Result<void> alias(size_t i, ValueId id);
+
+  // An error of this node's own; the importer adds its place.
+  template <typename... Args>
+  static std::unexpected<kernels::Error> invalid(fmt::format_string<Args...> format, Args&&... args) {
+    return kernels::fail(kernels::ErrorCode::invalid_encoding, format, std::forward<Args>(args)...);
+  }
+  template <typename... Args>
+  static std::unexpected<kernels::Error> unsupported(fmt::format_string<Args...> format, Args&&... args) {
+    return kernels::fail(kernels::ErrorCode::unsupported_operation, format, std::forward<Args>(args)...);
+  }
+
+ private:
+  Result<kernels::AttributeValue> convert(const AttributeProto& attribute);
+  Result<const AttributeProto*> take_typed(std::string_view name, AttributeType type);
+
+  NodeHost& host_;
+  kernels::GraphBuilder& builder_;
+  const NodeProto& proto_;
+  int64_t opset_;
+  std::vector<ValueId> inputs_;
+  std::vector<ValueId> outputs_;
+  struct Named {
+    std::string_view name;
+    const AttributeProto* value;
+  };
+  std::vector<Named> attributes_;  // that nobody has taken
+  kernels::Attributes extra_;
+  kernels::Source source_;
+};
+
+// Translates one node of domain ai.onnx by its row in onnx_ops.def. unsupported_operation when there is none
+// for the operator at its opset.
+Result<void> import_node(NodeImport& node);
+
+// The newest opset whose operators the rows know.
+inline constexpr int64_t kNewestOpset = 22;
+
+}  // namespace tenon::nn::onnx

@@ -1,0 +1,409 @@
+// The rules of onnx_ops.def: each brings one node of an older opset into the form of the newest. They never
+// see oneDNN, nor types or shapes beyond what the file declares.
+#include "kernels/graph.h"
+#include "wasi-nn/formats/onnx_node.h"
+
+namespace tenon::nn::onnx {
+namespace {
+
+using kernels::DataType;
+using kernels::Dims;
+using kernels::kAbsent;
+using kernels::Tensor;
+using kernels::TensorView;
+
+namespace rules {
+
+// Before opset 6 several operators carry this hint for in-place execution, which means nothing here.
+constexpr std::string_view kLegacyHint = "consumed_inputs";
+
+Result<void> direct(NodeImport& node) {
+  if (node.opset() < 6) node.drop(kLegacyHint);
+  return node.finish_as(node.proto().op_type);
+}
+
+// axes: attribute → input 1.
+Result<void> axes_attribute(NodeImport& node) {
+  if (const auto axes = TENON_TRY(node.take_ints("axes"))) {
+    node.set_input(1, TENON_TRY(node.int_vector(*axes)));
+  } else if (node.proto().op_type == "Unsqueeze") {
+    return NodeImport::invalid("attribute 'axes' is missing");
+  }
+  return direct(node);
+}
+
+// Opset 1: the second operand is lined up with the first at `axis`, and only if `broadcast` is set.
+Result<void> old_broadcast(NodeImport& node) {
+  const bool broadcast = TENON_TRY(node.take_int("broadcast")).value_or(0) != 0;
+  const auto axis = TENON_TRY(node.take_int("axis"));
+  if (broadcast && axis) {
+    const auto rank_a = node.rank(node.input(0));
+    const auto rank_b = node.rank(node.input(1));
+    if (!rank_a || !rank_b) return NodeImport::unsupported("'axis' with operands of undeclared rank");
+    const int64_t start = *axis < 0 ? *axis + static_cast<int64_t>(*rank_a) : *axis;
+    const int64_t missing = static_cast<int64_t>(*rank_a) - static_cast<int64_t>(*rank_b) - start;
+    if (start < 0 || missing < 0) {
+      return NodeImport::invalid("axis {} does not fit ranks {} and {}", *axis, *rank_a, *rank_b);
+    }
+    if (missing > 0) {
+      std::vector<int64_t> axes;
+      for (int64_t i = 0; i < missing; ++i) axes.push_back(static_cast<int64_t>(*rank_b) + i);
+      node.set_input(1, TENON_TRY(node.emit("Unsqueeze", {node.input(1), TENON_TRY(node.int_vector(axes))})));
+    }
+  }
+  return direct(node);
+}
+
+// Before opset 7 the slope has one element for each channel (axis 1), or a single one.
+Result<void> prelu_by_channel(NodeImport& node) {
+  const auto rank = node.rank(node.input(0));
+  const Tensor* slope = node.constant(node.input(1));
+  const bool single = slope && slope->count() == 1;
+  if (!single) {
+    const auto slope_rank = node.rank(node.input(1));
+    if (!rank || !slope_rank) return NodeImport::unsupported("operands of undeclared rank");
+    if (*slope_rank == 1 && *rank > 2) {
+      std::vector<int64_t> axes;
+      for (size_t i = 2; i < *rank; ++i) axes.push_back(static_cast<int64_t>(i) - 1);
+      node.set_input(1, TENON_TRY(node.emit("Unsqueeze", {node.input(1), TENON_TRY(node.int_vector(axes))})));
+    }
+  }
+  return direct(node);
+}
+
+// Test-mode batch normalisation. Training outputs that nobody asks for may be listed.
+Result<void> batch_norm(NodeImport& node) {
+  const bool test_mode = TENON_TRY(node.take_int("is_test")).value_or(0) != 0 || node.opset() >= 7;
+  const bool spatial = TENON_TRY(node.take_int("spatial")).value_or(1) != 0;
+  if (!spatial && node.rank(node.input(0)).value_or(3) > 2) {
+    return NodeImport::unsupported("statistics for each element (spatial = 0)");
+  }
+  for (size_t i = 1; i < node.output_count(); ++i) {
+    if (node.has_output(i)) return NodeImport::unsupported("training outputs");
+  }
+  if (!test_mode) return NodeImport::unsupported("training mode (is_test = 0)");
+  node.drop_outputs_after(1);
+  return direct(node);
+}
+
+Result<void> cast_by_name(NodeImport& node) {
+  static constexpr std::pair<std::string_view, kernels::DataType> kNames[] = {
+      {"FLOAT", DataType::f32},    {"UINT8", DataType::u8},     {"INT8", DataType::i8},
+      {"UINT16", DataType::u16},   {"INT16", DataType::i16},    {"INT32", DataType::i32},
+      {"INT64", DataType::i64},    {"BOOL", DataType::boolean}, {"FLOAT16", DataType::f16},
+      {"DOUBLE", DataType::f64},   {"UINT32", DataType::u32},   {"UINT64", DataType::u64},
+      {"STRING", DataType::string}};
+  static constexpr int64_t kNumbers[] = {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 8};
+  const auto to = TENON_TRY(node.take_string("to"));
+  for (size_t i = 0; to && i < std::size(kNames); ++i) {
+    if (kNames[i].first == *to) {
+      node.add("to", kNumbers[i]);
+      return direct(node);
+    }
+  }
+  return NodeImport::invalid("attribute 'to' names no element type");
+}
+
+Result<void> clip(NodeImport& node) {
+  const DataType type = node.element_type(node.input(0));
+  if (const auto low = TENON_TRY(node.take_float("min")))
+    node.set_input(1, TENON_TRY(node.scalar(type, *low)));
+  if (const auto high = TENON_TRY(node.take_float("max")))
+    node.set_input(2, TENON_TRY(node.scalar(type, *high)));
+  return direct(node);
+}
+
+Result<void> concat_default_axis(NodeImport& node) {
+  if (!node.has_attribute("axis")) node.add("axis", int64_t{1});
+  return direct(node);
+}
+
+// value, sparse_value, value_float(s), value_int(s), value_string(s): exactly one.
+Result<Tensor> constant_tensor(NodeImport& node) {
+  const auto vector_dims = [](size_t size) { return Dims{static_cast<int64_t>(size)}; };
+  if (const AttributeProto* a = node.take("value")) {
+    if (a->t) return node.host().tensor(*a->t);
+    return NodeImport::invalid("attribute 'value' holds no tensor");
+  }
+  if (const AttributeProto* a = node.take("sparse_value")) {
+    if (a->sparse_tensor) return node.host().tensor(*a->sparse_tensor);
+    return NodeImport::invalid("attribute 'sparse_value' holds no tensor");
+  }
+  if (const auto v = TENON_TRY(node.take_float("value_float"))) {
+    return Tensor::of<float>(DataType::f32, {}, std::span(&*v, 1));
+  }
+  if (const auto v = TENON_TRY(node.take_floats("value_floats"))) {
+    return Tensor::of<float>(DataType::f32, vector_dims(v->size()), std::span(*v));
+  }
+  if (const auto v = TENON_TRY(node.take_int("value_int"))) {
+    return Tensor::of<int64_t>(DataType::i64, {}, std::span(&*v, 1));
+  }
+  if (const auto v = TENON_TRY(node.take_ints("value_ints"))) {
+    return Tensor::of<int64_t>(DataType::i64, vector_dims(v->size()), std::span(*v));
+  }
+  if (const auto v = TENON_TRY(node.take_string("value_string")))
+    return Tensor::strings({}, {std::string(*v)});
+  if (const AttributeProto* a = node.take("value_strings")) {
+    return Tensor::strings(vector_dims(a->strings.size()), {a->strings.begin(), a->strings.end()});
+  }
+  return NodeImport::invalid("no value");
+}
+
+Result<void> constant(NodeImport& node) { return node.define_output(TENON_TRY(constant_tensor(node))); }
+
+// Opset 17: axis is an attribute, counted without the batch; opset 20 has it as input 2.
+Result<void> dft_axis(NodeImport& node) {
+  const int64_t axis = TENON_TRY(node.take_int("axis")).value_or(1);
+  node.set_input(2, TENON_TRY(node.int_scalar(axis)));
+  return direct(node);
+}
+
+// Inference: the identity, and a mask of ones for whoever asks for it.
+Result<void> dropout(NodeImport& node) {
+  if (node.opset() < 7 && TENON_TRY(node.take_int("is_test")).value_or(0) == 0) {
+    return NodeImport::unsupported("training mode (is_test = 0)");
+  }
+  if (node.opset() >= 12 && node.has_input(2)) {
+    const Tensor* training = node.constant(node.input(2));
+    if (!training || training->type() != DataType::boolean || training->count() != 1) {
+      return NodeImport::unsupported("training_mode that is not a constant");
+    }
+    const Tensor* ratio = node.constant(node.input(1));
+    const bool drops_nothing =
+        ratio && std::ranges::all_of(ratio->bytes(), [](std::byte b) { return b == std::byte{}; });
+    if (training->data()[0] != std::byte{} && !drops_nothing)
+      return NodeImport::unsupported("training mode (random)");
+  }
+  TENON_TRY(node.alias(0, node.input(0)));
+  if (!node.has_output(1)) return {};
+  if (node.opset() < 10) {  // the mask had the type of the data
+    const ValueId ones = TENON_TRY(node.emit("Equal", {node.input(0), node.input(0)}));
+    return node.emit_to({node.output(1)}, "CastLike", {ones, node.input(0)});
+  }
+  const ValueId shape = TENON_TRY(node.emit("Shape", {node.input(0)}));
+  const uint8_t one = 1;
+  return node.emit_to(
+      {node.output(1)}, "ConstantOfShape", {shape},
+      {{"value", TENON_TRY(Tensor::of<uint8_t>(DataType::boolean, Dims{1}, std::span(&one, 1)))}});
+}
+
+Result<void> gemm(NodeImport& node) {
+  node.drop("broadcast");  // opset 7 broadcasts whenever shapes ask for it
+  return direct(node);
+}
+
+// Opset 1 has the order of the norm as a float.
+Result<void> lp_pool(NodeImport& node) {
+  if (const auto p = TENON_TRY(node.take_float("p"))) {
+    if (*p != static_cast<float>(static_cast<int64_t>(*p))) return NodeImport::unsupported("p = {}", *p);
+    node.add("p", static_cast<int64_t>(*p));
+  }
+  return direct(node);
+}
+Result<void> global_lp_pool(NodeImport& node) { return lp_pool(node); }
+
+// Opset 16 names of the interpolation modes.
+Result<void> grid_sample(NodeImport& node) {
+  const std::string_view mode = TENON_TRY(node.take_string("mode")).value_or("bilinear");
+  node.add("mode", std::string(mode == "bilinear" ? "linear" : mode == "bicubic" ? "cubic" : mode));
+  return direct(node);
+}
+
+// Opset 18 has scale and bias for each group, opset 21 for each channel.
+Result<void> group_norm_by_group(NodeImport& node) {
+  return NodeImport::unsupported("scale and bias for each group; opset 21 has them for each channel");
+}
+
+Result<void> recurrent(NodeImport& node) {
+  node.drop("output_sequence");  // a hint: the first output is there when it is named
+  return direct(node);
+}
+
+// Opset 1: attributes paddings, value; opset 2: pads, value. Now inputs 1 and 2.
+Result<void> pad(NodeImport& node) {
+  const auto pads = TENON_TRY(node.take_ints(node.opset() < 2 ? "paddings" : "pads"));
+  if (!pads) return NodeImport::invalid("attribute 'pads' is missing");
+  node.set_input(1, TENON_TRY(node.int_vector(*pads)));
+  if (const auto value = TENON_TRY(node.take_float("value")); value && *value != 0) {
+    node.set_input(2, TENON_TRY(node.scalar(node.element_type(node.input(0)), *value)));
+  }
+  return direct(node);
+}
+
+Result<void> reshape(NodeImport& node) {
+  const auto shape = TENON_TRY(node.take_ints("shape"));
+  if (!shape) return NodeImport::invalid("attribute 'shape' is missing");
+  node.set_input(1, TENON_TRY(node.int_vector(*shape)));
+  return direct(node);
+}
+
+// Opset 10: inputs X, scales; the rounding was asymmetric and downwards. Opset 11: X, roi, scales, sizes.
+Result<void> resize_by_scales(NodeImport& node) {
+  const ValueId scales = node.input(1);
+  node.set_input(1, kAbsent);
+  node.set_input(2, scales);
+  node.add("coordinate_transformation_mode", std::string("asymmetric"));
+  node.add("nearest_mode", std::string("floor"));
+  return node.finish_as("Resize");
+}
+
+// Opset 9: scales are input 1; 7: an attribute; 1: two attributes for NCHW.
+Result<void> upsample(NodeImport& node) {
+  if (node.opset() < 9) {
+    auto scales = TENON_TRY(node.take_floats("scales"));
+    if (node.opset() < 7) {
+      const auto height = TENON_TRY(node.take_float("height_scale"));
+      const auto width = TENON_TRY(node.take_float("width_scale"));
+      if (height && width) scales = {1, 1, *height, *width};
+    }
+    if (!scales) return NodeImport::invalid("attribute 'scales' is missing");
+    node.set_input(1, TENON_TRY(node.constant(TENON_TRY(Tensor::of<float>(
+                          DataType::f32, Dims{static_cast<int64_t>(scales->size())}, std::span(*scales))))));
+  }
+  return resize_by_scales(node);
+}
+
+Result<void> roi_align(NodeImport& node) {
+  node.add("coordinate_transformation_mode",
+           std::string("output_half_pixel"));  // opset 16 changed the default
+  return direct(node);
+}
+
+Result<void> scatter(NodeImport& node) { return node.finish_as("ScatterElements"); }
+
+// Opset 1 rounded the two constants differently.
+Result<void> selu(NodeImport& node) {
+  if (!node.has_attribute("alpha")) node.add("alpha", 1.6732f);
+  if (!node.has_attribute("gamma")) node.add("gamma", 1.0507f);
+  return direct(node);
+}
+
+Result<void> slice(NodeImport& node) {
+  static constexpr std::string_view kNames[] = {"starts", "ends", "axes"};
+  for (size_t i = 0; i < std::size(kNames); ++i) {
+    const auto values = TENON_TRY(node.take_ints(kNames[i]));
+    if (values) node.set_input(i + 1, TENON_TRY(node.int_vector(*values)));
+    if (!values && i < 2) return NodeImport::invalid("attribute '{}' is missing", kNames[i]);
+  }
+  return direct(node);
+}
+
+// Before opset 13 these see a matrix: the axes before `axis` are rows, the others columns.
+Result<void> softmax_flattened(NodeImport& node) {
+  const int64_t axis = TENON_TRY(node.take_int("axis")).value_or(1);
+  const std::string_view op = node.proto().op_type;
+  auto rank = node.rank(node.input(0));
+  if (!rank) rank = node.rank(node.output(0));
+  const bool last = axis == -1 || (rank && axis == static_cast<int64_t>(*rank) - 1);
+  if (last) return node.emit_to({node.output(0)}, op, {node.input(0)}, {{"axis", int64_t{-1}}});
+  const ValueId rows = TENON_TRY(node.emit("Flatten", {node.input(0)}, {{"axis", axis}}));
+  const ValueId result = TENON_TRY(node.emit(op, {rows}, {{"axis", int64_t{-1}}}));
+  const ValueId shape = TENON_TRY(node.emit("Shape", {node.input(0)}));
+  return node.emit_to({node.output(0)}, "Reshape", {result, shape}, {{"allowzero", int64_t{1}}});
+}
+
+// split: attribute (opset 1 also has an input) → input 1; equal parts without it.
+Result<void> split(NodeImport& node) {
+  if (node.opset() < 13) {
+    const auto parts = TENON_TRY(node.take_ints("split"));
+    if (parts && !node.has_input(1)) node.set_input(1, TENON_TRY(node.int_vector(*parts)));
+  }
+  if (!node.has_input(1)) node.add("num_outputs", static_cast<int64_t>(node.output_count()));
+  return direct(node);
+}
+
+// Opset 1: inputs tiles and axis repeat one axis.
+Result<void> tile(NodeImport& node) {
+  const Tensor* tiles = node.constant(node.input(1));
+  const Tensor* axis = node.constant(node.input(2));
+  const auto rank = node.rank(node.input(0));
+  if (!tiles || !axis || !rank) return NodeImport::unsupported("tiles and axis that are not constant");
+  const auto number = [](const Tensor& t) -> std::optional<int64_t> {
+    int64_t value = 0;
+    if (t.type() != DataType::i64 || t.count() != 1) return std::nullopt;
+    std::memcpy(&value, t.data(), sizeof value);
+    return value;
+  };
+  const auto count = number(*tiles);
+  const auto at = number(*axis);
+  if (!count || !at || *at < 0 || *at >= static_cast<int64_t>(*rank))
+    return NodeImport::invalid("bad tiles or axis");
+  std::vector<int64_t> repeats(*rank, 1);
+  repeats[static_cast<size_t>(*at)] = *count;
+  node.set_input(1, TENON_TRY(node.int_vector(repeats)));
+  node.drop_inputs_after(2);
+  return direct(node);
+}
+
+Result<void> top_k(NodeImport& node) {
+  const auto k = TENON_TRY(node.take_int("k"));
+  if (!k) return NodeImport::invalid("attribute 'k' is missing");
+  node.set_input(1, TENON_TRY(node.int_vector({*k})));
+  return direct(node);
+}
+
+// (x - mean) / (standard deviation + 1e-9) over `axes`, as the standard's own decomposition has it.
+Result<void> mean_variance_norm(NodeImport& node) {
+  const auto axes = TENON_TRY(node.take_ints("axes")).value_or(std::vector<int64_t>{0, 2, 3});
+  const ValueId over = TENON_TRY(node.int_vector(axes));
+  const ValueId x = node.input(0);
+  const DataType type = node.element_type(x);
+  const ValueId two = TENON_TRY(node.scalar(type, 2));
+  const ValueId epsilon = TENON_TRY(node.scalar(type, 1e-9));
+  const ValueId mean = TENON_TRY(node.emit("ReduceMean", {x, over}));
+  const ValueId mean_squared = TENON_TRY(node.emit("Pow", {mean, two}));
+  const ValueId squares = TENON_TRY(node.emit("Pow", {x, two}));
+  const ValueId mean_of_squares = TENON_TRY(node.emit("ReduceMean", {squares, over}));
+  const ValueId variance = TENON_TRY(node.emit("Sub", {mean_of_squares, mean_squared}));
+  const ValueId deviation = TENON_TRY(node.emit("Sqrt", {variance}));
+  const ValueId divisor = TENON_TRY(node.emit("Add", {deviation, epsilon}));
+  const ValueId centred = TENON_TRY(node.emit("Sub", {x, mean}));
+  return node.emit_to({node.output(0)}, "Div", {centred, divisor});
+}
+
+// The `type` attribute only serves an optional without content, whose type the output declares too.
+Result<void> optional(NodeImport& node) {
+  node.drop("type");
+  return direct(node);
+}
+
+}  // namespace rules
+
+struct Row {
+  std::string_view name;
+  int64_t first;
+  int64_t last;
+  Result<void> (*rule)(NodeImport&);
+};
+
+constexpr Row kRows[] = {
+#define ONNX_OP(name, first, last, rule) {#name, first, last, rules::rule},
+#include "wasi-nn/formats/onnx_ops.def"
+#undef ONNX_OP
+};
+
+constexpr bool rows_sorted() {
+  for (size_t i = 0; i < std::size(kRows); ++i) {
+    if (kRows[i].first > kRows[i].last || kRows[i].last > kNewestOpset) return false;
+    if (i == 0) continue;
+    const Row& before = kRows[i - 1];
+    if (before.name > kRows[i].name) return false;
+    if (before.name == kRows[i].name && before.last >= kRows[i].first) return false;
+  }
+  return true;
+}
+static_assert(rows_sorted(), "onnx_ops.def: rows are sorted by name and then by opset, and do not overlap");
+
+}  // namespace
+
+Result<void> import_node(NodeImport& node) {
+  const std::string_view name = node.proto().op_type;
+  const auto rows = std::ranges::equal_range(kRows, name, {}, &Row::name);
+  for (const Row& row : rows) {
+    if (row.first <= node.opset() && node.opset() <= row.last) return row.rule(node);
+  }
+  if (rows.empty()) return NodeImport::unsupported("operator {} is not supported", name);
+  return NodeImport::unsupported("operator {} is not supported in this opset", name);
+}
+
+}  // namespace tenon::nn::onnx
