@@ -12,53 +12,15 @@
 #include "engine/base.h"
 #include "engine/error.h"
 #include "engine/module.h"
+#include "engine/runtime/gc.h"
 #include "engine/runtime/host_func.h"
+#include "engine/runtime/limits.h"
+#include "engine/runtime/memory.h"
+#include "engine/runtime/table.h"
 #include "engine/runtime/trap.h"
 #include "engine/runtime/vm.h"
 
 namespace tenon {
-
-struct StoreLimits {
-  u64 memory_bytes = ~u64{0};  // of one memory
-  u64 table_elements = 10'000'000;
-  u32 memories = 10'000, tables = 10'000, instances = 10'000;
-  u64 gc_heap_bytes = u64{4} << 30;
-  u64 native_stack_bytes = 1 << 20;  // how deep compiled code and hosts may go below the entry
-  u64 value_stack_bytes = 8 << 20;   // the interpreter's
-};
-
-// A linear memory (spec: exec/runtime, memory instances). Address space reserved, pages committed on growth.
-class Memory {
- public:
-  static Result<std::unique_ptr<Memory>> create(const MemoryType& type, const StoreLimits& limits);
-  ~Memory();
-  const MemoryType& type() const { return type_; }
-  MemoryDesc& desc() { return desc_; }
-  u64 pages() const { return desc_.length >> type_.page_shift; }
-  // The old size in pages, or nothing when it can't grow (spec: memory.grow gives −1).
-  std::optional<u64> grow(u64 delta_pages);
-
- private:
-  Memory() = default;
-  MemoryType type_;
-  MemoryDesc desc_{};
-  u64 max_bytes_ = 0;
-};
-
-class Table {
- public:
-  static Result<std::unique_ptr<Table>> create(const TableType& type, u64 init, const StoreLimits& limits);
-  const TableType& type() const { return type_; }
-  TableDesc& desc() { return desc_; }
-  std::optional<u64> grow(u64 delta, u64 init);
-
- private:
-  Table() = default;
-  TableType type_;
-  TableDesc desc_{};
-  std::vector<u64> elements_;
-  u64 max_ = 0;
-};
 
 struct Global {
   GlobalType type;
@@ -81,28 +43,57 @@ class Engine {
   explicit Engine(EngineOptions options = {});
   const EngineOptions& options() const { return options_; }
   const std::shared_ptr<TypeRegistry>& types() const { return types_; }
-  // The bytes are copied unless `owner` keeps them alive.
+  // Decodes and validates. The bytes are copied unless `owner` keeps them alive. Thread-safe.
   Result<std::shared_ptr<const Module>> compile(std::span<const u8> bytes,
                                                 std::shared_ptr<const void> owner = {});
+  // The clock that StoreContext::epoch_deadline is compared with. Any thread, signal handlers too.
+  void increment_epoch() { __atomic_fetch_add(&epoch_, 1, __ATOMIC_RELAXED); }
+  u64* epoch() { return &epoch_; }
 
  private:
   EngineOptions options_;
   std::shared_ptr<TypeRegistry> types_;
+  u64 epoch_ = 0;
 };
 
+// A module instance (spec: exec/runtime). Its cells lie behind vm() at the offsets of layout().
 class Instance {
  public:
+  ~Instance();
   const Module& module() const { return *module_; }
   VMContext* vm() { return vm_; }
   Store& store() { return *store_; }
+  const VMLayout& layout() const { return layout_; }
   std::optional<Extern> find_export(std::string_view name);
+  // Item `index` of the index space, imports first.
   Extern export_at(ExternKind kind, u32 index);
+  FuncRef* func(FuncIdx f);
+  Memory* memory(MemoryIdx m) { return memories_[m.value]; }
+  Table* table(TableIdx t) { return tables_[t.value]; }
+  Global* global(GlobalIdx g) { return globals_[g.value]; }
+  Tag* tag(TagIdx t) { return tags_[t.value]; }
+  // What is left of a segment: empty once dropped (spec: elem.drop, data.drop; active segments drop themselves).
+  std::span<const u8> data(DataIdx d) const { return data_[d.value]; }
+  std::span<const u64> elements(ElemIdx e) const { return elements_[e.value]; }
+  void drop_data(DataIdx d) { data_[d.value] = {}; }
+  void drop_elements(ElemIdx e) { elements_[e.value] = {}; }
 
  private:
   friend class Store;
+  friend class Instantiation;
+  friend struct StoreRoots;
+  Instance(std::shared_ptr<const Module> module, Store& store);
+
   std::shared_ptr<const Module> module_;
   Store* store_ = nullptr;
+  VMLayout layout_;
   VMContext* vm_ = nullptr;
+  std::vector<Memory*> memories_;
+  std::vector<Table*> tables_;
+  std::vector<Global*> globals_;
+  std::vector<Tag*> tags_;
+  std::vector<std::span<const u8>> data_;
+  std::vector<std::vector<u64>> elements_;
 };
 
 // A compiler that a store uses (jit/); the interpreter needs none.
@@ -116,45 +107,74 @@ class Compiler {
   virtual void make_callable(FuncRef& func) = 0;
 };
 
-// All runtime objects of one guest program. One thread at a time; everything in it dies with it.
+// All runtime objects of one guest program. One thread at a time; everything in it dies with it. Shared memories
+// alone can be in several stores.
 class Store {
  public:
   explicit Store(std::shared_ptr<Engine> engine, StoreLimits limits = {});
   ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
   Engine& engine() { return *engine_; }
+  const StoreLimits& limits() const { return limits_; }
+  TypeRegistry& types() { return *engine_->types(); }
   StoreContext& context() { return context_; }
   TrapRecord& trap() { return trap_; }
+  Heap& heap();
   void set_compiler(std::unique_ptr<Compiler> compiler);
+  Compiler* compiler();
 
-  // Instantiates (spec: exec/modules) with imports in the module's order. Errors: unlinkable, trap,
-  // exception, exit.
-  Result<Instance*> instantiate(std::shared_ptr<const Module> module, std::span<const Extern> imports);
+  // Instantiates (spec: exec/modules) with imports in the module's order. Host functions in `own_hosts` are told
+  // their importing instance before any of its code runs. Errors: unlinkable, limit, trap, exception, exit; the
+  // effects of segments already written stay, as the specification says.
+  Result<Instance*> instantiate(std::shared_ptr<const Module> module, std::span<const Extern> imports,
+                                std::span<HostFunc* const> own_hosts = {});
 
   Result<Memory*> new_memory(const MemoryType& type);
+  Memory* share_memory(std::shared_ptr<Memory> memory);  // a shared memory that other stores hold too
+  std::shared_ptr<Memory> shared_memory(const Memory* memory);  // null when it isn't this store's
   Result<Table*> new_table(const TableType& type, u64 init);
   Result<Global*> new_global(const GlobalType& type, GlobalCell value);
   Tag* new_tag(TypeId type);
+  // `desc` and `data` outlive the store. `importer` and `memory` may be null. The result's `code` is its HostFunc.
   FuncRef* new_host_func(const HostFuncDesc& desc, void* data, VMContext* importer, MemoryDesc* memory);
   using DynamicHostFunc = std::function<Status(Store&, std::span<Slot>)>;
   FuncRef* new_host_func(TypeId type, DynamicHostFunc fn);
 
-  // Calls from the host. `slots` holds arguments and receives results: at least max(param_slots,
+  // Calls from the host, nested ones too. `slots` holds arguments and receives results: at least max(param_slots,
   // result_slots). Resolves pending tail calls. On anything but ok, trap() or context().exception says more.
   Status call(FuncRef* func, Slot* slots);
-  // The last trap as an Error with a backtrace of function names.
+  // Calls the callee that Status::tail_call left in the context until there is a result, which goes to `results`.
+  // For boundaries that called an array entry themselves.
+  Status finish_tail_calls(Slot* results);
+  // The last trap, exception or exit as an Error with a backtrace of function names.
   Error trap_error(Status status);
   // Sets the trap record; tiers append frames.
   Status raise(TrapCode code, std::string message = {});
-  // The transfer buffer with room for n slots.
+  // Ends the guest as proc_exit does.
+  Status raise_exit(i32 code);
+  // From any thread or a signal handler: running code traps with `interrupted` at its next check.
+  void interrupt() { context_.interrupt = 1; }
+  void clear_interrupt() { context_.interrupt = 0; }
+  // The transfer buffer with room for n slots; what was in it stays.
   Slot* transfer(u64 n);
 
  private:
+  friend class Instantiation;
+  friend struct StoreRoots;
   struct Impl;
   std::shared_ptr<Engine> engine_;
+  StoreLimits limits_;
   StoreContext context_{};
   TrapRecord trap_;
   std::unique_ptr<Impl> impl_;
 };
+
+// Spec: valid/matching, of import `wanted` against what the linker found. Memories and tables match by their current
+// size.
+bool extern_matches(const TypeRegistry& types, const Extern& found, const ExternType& wanted);
+ExternType type_of(const Extern& value);
+std::string to_string(const ExternType& type, const TypeRegistry& types);
 
 // The interpreter's array entry: translates self on first call (engine/interp).
 Status interpret(FuncRef* self, Slot* slots);

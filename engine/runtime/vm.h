@@ -14,6 +14,7 @@ class Store;
 class Instance;
 class Memory;
 class Table;
+struct Tag;
 struct FuncRef;
 struct VMContext;
 struct StoreContext;
@@ -67,10 +68,13 @@ struct FuncRef {
 };
 static_assert(sizeof(FuncRef) == 48);
 
+// What a 32-bit memory with 64 KiB pages reserves: any index plus any offset plus any access width.
+inline constexpr u64 kGuardedReservation = (u64{8} << 30) + (u64{64} << 10);
 struct MemoryDesc {
   u8* base;      // never moves while the Memory lives when `reserved`
   u64 length;    // bytes that can be accessed; shared memories: read and written atomically
-  u64 reserved;  // address space behind base, guard included; ≥ 8 GiB + guard: 32-bit accesses need no check
+  u64 reserved;  // address space behind base, guard included, 0 when the memory moves on growth;
+                 // ≥ kGuardedReservation: an access past length faults, no 32-bit access needs a check
 };
 struct TableDesc {
   u64* elements;  // references; moves on growth
@@ -85,7 +89,7 @@ struct alignas(16) GlobalCell {
 struct StoreContext {
   u8* stack_limit;    // native stack pointer must stay above
   Slot* value_limit;  // end of the interpreter's value stack
-  Slot* value_top;    // first free slot of it, while a host function runs
+  Slot* value_top;    // first free slot of it, while anything else than the interpreter's own code runs
   u64* epoch;         // read by compiled code and interpreter when epochs are on
   u64 epoch_deadline;
   i64 fuel;                // counts down when fuel is on
@@ -98,6 +102,8 @@ struct StoreContext {
   void* activation;            // innermost entry into compiled code (jit/)
   const void* const* helpers;  // functions that compiled code may call (engine/runtime/helpers.def)
   Store* store;
+  Slot* value_base;  // start of the interpreter's value stack; the collector scans [value_base, value_top)
+  u8* native_base;   // where the outermost entry's native frames begin; the collector scans from the stack pointer
 };
 
 // One per instance. The header is fixed; cells follow at offsets that VMLayout computes from the module

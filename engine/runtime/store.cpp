@@ -1,0 +1,273 @@
+// Engines and stores: ownership, calls from the host, traps as errors, roots of the collector.
+#include "engine/runtime/store.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "engine/runtime/helpers.h"
+#include "engine/runtime/store_impl.h"
+
+namespace tenon {
+
+Engine::Engine(EngineOptions options) : options_(std::move(options)), types_(std::make_shared<TypeRegistry>()) {}
+
+Result<std::shared_ptr<const Module>> Engine::compile(std::span<const u8> bytes, std::shared_ptr<const void> owner) {
+  if (!owner) {
+    auto copy = std::make_shared<std::vector<u8>>(bytes.begin(), bytes.end());
+    bytes = *copy;
+    owner = std::move(copy);
+  }
+  TRY_ASSIGN(auto module, decode_module(types_, bytes, std::move(owner), options_.decode));
+  return std::shared_ptr<const Module>(std::move(module));
+}
+
+namespace {
+
+constexpr u64 kStackReserve = 64 << 10;  // what host functions may use below the limit
+
+// The lowest address of this thread's native stack.
+u8* thread_stack_low() {
+  static thread_local u8* low = nullptr;
+  if (low) return low;
+  if (getpid() == gettid()) {  // pthread_getattr_np would read /proc here
+    rlimit limit{};
+    u64 size = u64{8} << 20;
+    if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) size = limit.rlim_cur;
+    const u64 used_by_start = u64{256} << 10;  // arguments, environment, what main() already took
+    low = static_cast<u8*>(__builtin_frame_address(0)) - (size > 2 * used_by_start ? size - used_by_start : size / 2);
+    return low;
+  }
+  pthread_attr_t attr;
+  void* base = nullptr;
+  size_t size = 0;
+  if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+    pthread_attr_getstack(&attr, &base, &size);
+    pthread_attr_destroy(&attr);
+  }
+  return low = static_cast<u8*>(base);
+}
+
+}  // namespace
+
+Store::Impl::Activation::Activation(Store& store) : store_(store) {
+  if (store_.impl_->depth++ != 0) return;
+  auto* here = static_cast<u8*>(__builtin_frame_address(0));
+  const u64 own_frames = 1024;  // of the callers that hold references in arguments and locals
+  store_.context_.native_base = here + own_frames;
+  u8* const lowest = thread_stack_low() + kStackReserve;
+  const u64 room = here > lowest ? static_cast<u64>(here - lowest) : 0;
+  store_.context_.stack_limit = here - std::min(room, store_.limits_.native_stack_bytes);
+}
+
+Store::Impl::Activation::~Activation() {
+  if (--store_.impl_->depth == 0) store_.context_.native_base = nullptr;
+}
+
+Store::Store(std::shared_ptr<Engine> engine, StoreLimits limits)
+    : engine_(std::move(engine)), limits_(limits), impl_(std::make_unique<Impl>()) {
+  context_.store = this;
+  context_.epoch = engine_->epoch();
+  context_.epoch_deadline = ~u64{0};
+  context_.fuel = std::numeric_limits<i64>::max();
+  context_.helpers = helper_table();
+  const u64 bytes = std::max<u64>(limits_.value_stack_bytes, 64 << 10) / sizeof(Slot) * sizeof(Slot);
+  limits_.value_stack_bytes = bytes;
+  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (p == MAP_FAILED) p = nullptr;  // every call then traps: call stack exhausted
+  context_.value_base = context_.value_top = static_cast<Slot*>(p);
+  context_.value_limit = p ? context_.value_base + bytes / sizeof(Slot) : nullptr;
+}
+
+Store::~Store() {
+  impl_->instances.clear();  // before what they point to
+  impl_->heap.reset();       // finalizers of host values
+  if (context_.value_base) munmap(context_.value_base, limits_.value_stack_bytes);
+}
+
+Heap& Store::heap() {
+  if (!impl_->heap)
+    impl_->heap = std::make_unique<Heap>(types(), limits_.gc_heap_bytes, StoreRoots{*this});
+  return *impl_->heap;
+}
+
+void Store::set_compiler(std::unique_ptr<Compiler> compiler) { impl_->compiler = std::move(compiler); }
+Compiler* Store::compiler() { return impl_->compiler.get(); }
+
+Result<Memory*> Store::new_memory(const MemoryType& type) {
+  if (impl_->memories.size() >= limits_.memories)
+    return std::unexpected(Error{ErrorCategory::limit, fmt::format("more than {} memories", limits_.memories), {}});
+  TRY_ASSIGN(auto memory, Memory::create(type, limits_));
+  return impl_->memories.emplace_back(std::move(memory)).get();
+}
+
+Memory* Store::share_memory(std::shared_ptr<Memory> memory) {
+  return impl_->memories.emplace_back(std::move(memory)).get();
+}
+
+std::shared_ptr<Memory> Store::shared_memory(const Memory* memory) {
+  for (const auto& m : impl_->memories)
+    if (m.get() == memory) return m;
+  return nullptr;
+}
+
+Result<Table*> Store::new_table(const TableType& type, u64 init) {
+  if (impl_->tables.size() >= limits_.tables)
+    return std::unexpected(Error{ErrorCategory::limit, fmt::format("more than {} tables", limits_.tables), {}});
+  TRY_ASSIGN(auto table, Table::create(type, init, limits_));
+  return impl_->tables.emplace_back(std::move(table)).get();
+}
+
+Result<Global*> Store::new_global(const GlobalType& type, GlobalCell value) {
+  HostGlobal& g = impl_->globals.emplace_back();
+  g.cell = value;
+  g.global = {type, &g.cell};
+  return &g.global;
+}
+
+Tag* Store::new_tag(TypeId type) { return &impl_->tags.emplace_back(Tag{type}); }
+
+FuncRef* Store::new_host_func(const HostFuncDesc& desc, void* data, VMContext* importer, MemoryDesc* memory) {
+  const TypeId type = types().add_func_type({desc.params.begin(), desc.params.end()},
+                                            {desc.results.begin(), desc.results.end()});
+  HostFunc& host = impl_->hosts.emplace_back(HostFunc{&context_, importer, memory, data, &desc, {}});
+  host.ref = {nullptr, nullptr, desc.array_entry, nullptr, type, 0, &host};
+  if (impl_->compiler) impl_->compiler->make_callable(host.ref);
+  return &host.ref;
+}
+
+namespace {
+
+Status call_dynamic(FuncRef* self, Slot* slots) {
+  auto* dynamic = reinterpret_cast<DynamicHost*>(static_cast<HostFunc*>(self->code));
+  Store& store = *dynamic->host.store->store;
+  const FuncType& type = *store.types().get(self->type).func();
+  return dynamic->fn(store, {slots, std::max(type.param_slots, type.result_slots)});
+}
+constexpr HostFuncDesc kDynamicDesc{"host", "function", {}, {}, &call_dynamic, nullptr};
+
+}  // namespace
+
+FuncRef* Store::new_host_func(TypeId type, DynamicHostFunc fn) {
+  DynamicHost& d = impl_->dynamic_hosts.emplace_back(
+      DynamicHost{{&context_, nullptr, nullptr, nullptr, &kDynamicDesc, {}}, std::move(fn)});
+  d.host.ref = {nullptr, nullptr, &call_dynamic, nullptr, type, 0, &d.host};
+  if (impl_->compiler) impl_->compiler->make_callable(d.host.ref);
+  return &d.host.ref;
+}
+
+Status Store::call(FuncRef* func, Slot* slots) {
+  const Impl::Activation activation(*this);
+  if (impl_->depth == 1) {
+    trap_.clear();
+    context_.exception = kNullRef;
+  }
+  if (static_cast<u8*>(__builtin_frame_address(0)) < context_.stack_limit)
+    return raise(TrapCode::stack_exhausted);
+  const Status status = func->array_entry(func, slots);
+  return status == Status::tail_call ? finish_tail_calls(slots) : status;
+}
+
+Status Store::finish_tail_calls(Slot* results) {
+  Status status = Status::tail_call;
+  Slot* const frame = context_.value_top;  // arguments lie on the value stack, where the collector sees them
+  while (status == Status::tail_call) {
+    FuncRef* callee = context_.pending_callee;
+    const FuncType& type = *types().get(callee->type).func();
+    const u32 slots = std::max(type.param_slots, type.result_slots);
+    if (static_cast<u64>(context_.value_limit - frame) < slots) {
+      status = raise(TrapCode::stack_exhausted);
+      break;
+    }
+    std::memcpy(frame, context_.transfer, type.param_slots * sizeof(Slot));
+    context_.value_top = frame + slots;
+    status = callee->array_entry(callee, frame);
+    if (status == Status::ok) std::memcpy(results, frame, type.result_slots * sizeof(Slot));
+  }
+  context_.value_top = frame;
+  return status;
+}
+
+Status Store::raise(TrapCode code, std::string message) {
+  trap_.clear();
+  trap_.code = code;
+  trap_.message = std::move(message);
+  return Status::trap;
+}
+
+Status Store::raise_exit(i32 code) {
+  trap_.clear();
+  trap_.exit_code = code;
+  return Status::exit;
+}
+
+Slot* Store::transfer(u64 n) {
+  if (impl_->transfer.size() < n) {
+    impl_->transfer.resize(std::max<u64>(n, 64));
+    context_.transfer = impl_->transfer.data();
+    context_.transfer_slots = impl_->transfer.size();
+  }
+  return context_.transfer;
+}
+
+Error Store::trap_error(Status status) {
+  if (status == Status::exit) return {ErrorCategory::exit, fmt::format("exit {}", trap_.exit_code), {}};
+  std::string text;
+  if (status == Status::exception)
+    text = "uncaught exception";
+  else if (trap_.message.empty())
+    text = trap_text(trap_.code);
+  else
+    text = fmt::format("{}: {}", trap_text(trap_.code), trap_.message);
+  constexpr size_t kShown = 64;
+  for (size_t i = 0; i < trap_.frames.size() && i < kShown; ++i) {
+    const TraceFrame& f = trap_.frames[i];
+    text += fmt::format("\n  {:>3}: {:#08x} {}", i, f.offset, f.module->function_name(f.function));
+  }
+  if (trap_.frames.size() > kShown) text += fmt::format("\n  ... {} more frames", trap_.frames.size() - kShown);
+  return {status == Status::exception ? ErrorCategory::exception : ErrorCategory::trap, std::move(text),
+          trap_.frames.empty() ? std::nullopt : std::optional<u64>(trap_.frames.front().offset)};
+}
+
+namespace {
+
+bool holds_object(ValType t, const TypeRegistry& types) {
+  return t.is_ref() && types.top_of(t.heap()) != HeapType(AbstractHeap::func);
+}
+
+// Registers that survive calls may hold references: push them, then scan from here up.
+__attribute__((noinline, no_sanitize("address", "thread"))) void mark_native_stack(Marker& marker, const u8* base) {
+  __builtin_unwind_init();
+  marker.mark_range(__builtin_frame_address(0), base);
+}
+
+}  // namespace
+
+void StoreRoots::operator()(Marker& marker) const {
+  Store::Impl& impl = *store.impl_;
+  StoreContext& context = store.context_;
+  const TypeRegistry& types = store.types();
+  auto mark_global = [&](const Global& g) {
+    if (holds_object(g.type.type, types)) marker.mark(g.cell->lo.ref);
+  };
+  for (const HostGlobal& g : impl.globals) mark_global(g.global);
+  for (const Global& g : impl.own_globals) mark_global(g);
+  for (const auto& table : impl.tables)
+    if (holds_object(table->type().element, types))
+      for (u64 i = 0; i < table->size(); ++i) marker.mark(table->desc().elements[i]);
+  for (const auto& instance : impl.instances)
+    for (size_t i = 0; i < instance->elements_.size(); ++i)
+      if (holds_object(instance->module().elements[i].type, types))
+        for (const u64 ref : instance->elements_[i]) marker.mark(ref);
+  marker.mark(context.exception);
+  marker.mark_range(context.transfer, context.transfer + context.transfer_slots);
+  marker.mark_range(impl.const_stack.data(), impl.const_stack.data() + impl.const_stack.size());
+  marker.mark_range(context.value_base, context.value_top);
+  if (context.native_base) mark_native_stack(marker, context.native_base);
+}
+
+}  // namespace tenon
