@@ -1,7 +1,7 @@
-// Bulk operations on memories, tables, arrays and segments (spec: exec/instructions), called by the interpreter, compiled
-// code and instantiation alike. Bounds are checked before anything is written, without overflow. `index` parameters are
-// validated indices of the instance behind `vm`. Everything here takes and gives plain values, so that compiled code can
-// call it (helpers.def).
+// Bulk operations on memories, tables, arrays and segments (spec: exec/instructions), called by the
+// interpreter, compiled code and instantiation alike. Bounds are checked before anything is written, without
+// overflow. `index` parameters are validated indices of the instance behind `vm`. Everything here takes and
+// gives plain values, so that compiled code can call it (helpers.def).
 #pragma once
 #include "engine/base.h"
 #include "engine/runtime/trap.h"
@@ -26,8 +26,9 @@ TrapCode table_copy(VMContext* vm, u32 dest_table, u32 src_table, u64 dest, u64 
 TrapCode table_init(VMContext* vm, u32 table, u32 segment, u64 dest, u32 src, u32 count);
 void elem_drop(VMContext* vm, u32 segment);
 
-// Allocation. Zeroed, or filled from a segment; null after raise() (out of memory, or a segment's bounds) on the store:
-// the caller passes Status::trap on. StoreContext::value_top must be past everything the interpreter's frames hold.
+// Allocation. Zeroed, or filled from a segment; null after raise() (out of memory, or a segment's bounds) on
+// the store: the caller passes Status::trap on. StoreContext::value_top must be past everything the
+// interpreter's frames hold.
 u64 struct_new(VMContext* vm, u32 type);  // `type` is canonical (TypeId) here and below
 u64 array_new(VMContext* vm, u32 type, u32 length);
 u64 array_new_data(VMContext* vm, u32 type, u32 segment, u32 src, u32 length);

@@ -63,62 +63,39 @@ class ConstEvaluator {
 
 Result<void> ConstEvaluator::step(const Instr& i) {
   switch (i.op) {
-    case Op::i32_const:
-      push(static_cast<u32>(i.bits));
-      return {};
+    case Op::i32_const: push(static_cast<u32>(i.bits)); return {};
     case Op::i64_const:
     case Op::f32_const:
-    case Op::f64_const:
-      push(i.bits);
-      return {};
+    case Op::f64_const: push(i.bits); return {};
     case Op::v128_const: {
       Slot halves[2];
       std::memcpy(halves, i.v128.data(), 16);
       stack_.insert(stack_.end(), halves, halves + 2);
       return {};
     }
-    case Op::ref_null:
-      push(kNullRef);
-      return {};
-    case Op::ref_func:
-      push(reinterpret_cast<u64>(instance_.func(FuncIdx{i.index})));
-      return {};
+    case Op::ref_null: push(kNullRef); return {};
+    case Op::ref_func: push(reinterpret_cast<u64>(instance_.func(FuncIdx{i.index}))); return {};
     case Op::global_get: {
       const Global& g = *instance_.global(GlobalIdx{i.index});
       stack_.push_back(g.cell->lo);
       if (g.type.type.is_vec()) stack_.push_back(g.cell->hi);
       return {};
     }
-    case Op::i32_add:
-      return binary<u32>([](u32 a, u32 b) { return a + b; }), Result<void>{};
-    case Op::i32_sub:
-      return binary<u32>([](u32 a, u32 b) { return a - b; }), Result<void>{};
-    case Op::i32_mul:
-      return binary<u32>([](u32 a, u32 b) { return a * b; }), Result<void>{};
-    case Op::i64_add:
-      return binary<u64>([](u64 a, u64 b) { return a + b; }), Result<void>{};
-    case Op::i64_sub:
-      return binary<u64>([](u64 a, u64 b) { return a - b; }), Result<void>{};
-    case Op::i64_mul:
-      return binary<u64>([](u64 a, u64 b) { return a * b; }), Result<void>{};
-    case Op::ref_i31:
-      push(make_i31(pop().u32_));
-      return {};
+    case Op::i32_add: return binary<u32>([](u32 a, u32 b) { return a + b; }), Result<void>{};
+    case Op::i32_sub: return binary<u32>([](u32 a, u32 b) { return a - b; }), Result<void>{};
+    case Op::i32_mul: return binary<u32>([](u32 a, u32 b) { return a * b; }), Result<void>{};
+    case Op::i64_add: return binary<u64>([](u64 a, u64 b) { return a + b; }), Result<void>{};
+    case Op::i64_sub: return binary<u64>([](u64 a, u64 b) { return a - b; }), Result<void>{};
+    case Op::i64_mul: return binary<u64>([](u64 a, u64 b) { return a * b; }), Result<void>{};
+    case Op::ref_i31: push(make_i31(pop().u32_)); return {};
     case Op::any_convert_extern:
-    case Op::extern_convert_any:
-      return {};
-    case Op::struct_new:
-      return new_struct(type(i.index), true);
-    case Op::struct_new_default:
-      return new_struct(type(i.index), false);
-    case Op::array_new:
-      return array_new(type(i.index));
-    case Op::array_new_default:
-      return new_array(type(i.index), pop().u32_, false, nullptr);
-    case Op::array_new_fixed:
-      return new_array(type(i.index), i.index2, true, nullptr);
-    default:
-      return std::unexpected(Error{ErrorCategory::invalid, "constant expression required", i.offset});
+    case Op::extern_convert_any: return {};
+    case Op::struct_new: return new_struct(type(i.index), true);
+    case Op::struct_new_default: return new_struct(type(i.index), false);
+    case Op::array_new: return array_new(type(i.index));
+    case Op::array_new_default: return new_array(type(i.index), pop().u32_, false, nullptr);
+    case Op::array_new_fixed: return new_array(type(i.index), i.index2, true, nullptr);
+    default: return std::unexpected(Error{ErrorCategory::invalid, "constant expression required", i.offset});
   }
 }
 
@@ -142,7 +119,8 @@ Result<void> ConstEvaluator::array_new(const DefType& t) {
   const u32 slots = t.array()->element.type.slots();
   Slot value[2];
   std::memcpy(value, stack_.data() + stack_.size() - slots, slots * sizeof(Slot));
-  TRY(new_array(t, length, false, value));  // the value stays on the stack meanwhile: the collector must see it
+  TRY(new_array(t, length, false,
+                value));  // the value stays on the stack meanwhile: the collector must see it
   const Slot array = pop();
   stack_.resize(stack_.size() - slots);
   stack_.push_back(array);

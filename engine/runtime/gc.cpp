@@ -1,4 +1,5 @@
-// Size-classed blocks in one reservation, mark with an explicit stack, sweep at once. See gc.h for what counts as a root.
+// Size-classed blocks in one reservation, mark with an explicit stack, sweep at once. See gc.h for what
+// counts as a root.
 #include "engine/runtime/gc.h"
 
 #include <sys/mman.h>
@@ -14,8 +15,9 @@ namespace {
 constexpr u64 kBlock = 16 << 10, kGranule = 16;
 constexpr u64 kMinThreshold = 4 << 20;
 constexpr u64 kReturnToSystem = 1 << 20;  // freed large objects from this size on give their pages back
-constexpr std::array<u16, 28> kCells = {16,  32,  48,  64,  80,  96,   112,  128,  160,  192,  224,  256,  320,  384,
-                                        448, 512, 640, 768, 896, 1024, 1280, 1536, 1808, 2048, 2720, 4096, 5456, 8192};
+constexpr std::array<u16, 28> kCells = {16,   32,   48,   64,   80,   96,   112,  128, 160, 192,
+                                        224,  256,  320,  384,  448,  512,  640,  768, 896, 1024,
+                                        1280, 1536, 1808, 2048, 2720, 4096, 5456, 8192};
 constexpr u64 kMaxSmall = kCells.back();
 
 // Size class by granules.
@@ -91,7 +93,10 @@ class Heap::Tracer final : public Marker {
 };
 
 Heap::Heap(const TypeRegistry& types, u64 limit_bytes, RootVisitor roots)
-    : types_(types), limit_(limit_bytes), roots_(std::move(roots)), threshold_(std::min(kMinThreshold, limit_bytes)) {
+    : types_(types),
+      limit_(limit_bytes),
+      roots_(std::move(roots)),
+      threshold_(std::min(kMinThreshold, limit_bytes)) {
   free_cells_.resize(kCells.size());
 }
 
@@ -106,8 +111,10 @@ Heap::~Heap() {
 // Address space for all that the limit allows; halves it until the system agrees.
 bool Heap::reserve() {
   if (base_) return true;
-  for (u64 bytes = (std::min(limit_, u64{1} << 40) + 2 * kBlock) / kBlock * kBlock; bytes >= kBlock; bytes = bytes / 2 / kBlock * kBlock) {
-    void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  for (u64 bytes = (std::min(limit_, u64{1} << 40) + 2 * kBlock) / kBlock * kBlock; bytes >= kBlock;
+       bytes = bytes / 2 / kBlock * kBlock) {
+    void* p =
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) continue;
     base_ = static_cast<u8*>(p);
     reserved_ = bytes;
@@ -246,14 +253,10 @@ Object* Heap::find(u64 address) {
   if (!base_ || offset >= blocks_.size() * kBlock) return nullptr;
   const u64 b = offset / kBlock;
   switch (blocks_[b].kind) {
-    case Block::Kind::free:
-      return nullptr;
-    case Block::Kind::large:
-      return reinterpret_cast<Object*>(base_ + b * kBlock);
-    case Block::Kind::tail:
-      return reinterpret_cast<Object*>(base_ + (b - blocks_[b].extent) * kBlock);
-    case Block::Kind::small:
-      break;
+    case Block::Kind::free: return nullptr;
+    case Block::Kind::large: return reinterpret_cast<Object*>(base_ + b * kBlock);
+    case Block::Kind::tail: return reinterpret_cast<Object*>(base_ + (b - blocks_[b].extent) * kBlock);
+    case Block::Kind::small: break;
   }
   const u64 cell = kCells[blocks_[b].size_class], index = offset % kBlock / cell;
   if ((index + 1) * cell > kBlock) return nullptr;  // the block's rest
@@ -368,17 +371,14 @@ void Heap::unroot(u32 handle) {
 
 void load_field(const u8* at, const FieldType& field, bool sign, Slot* out) {
   switch (field.packed) {
-    case Packed::i8:
-      out->u32_ = sign ? static_cast<u32>(static_cast<i8>(*at)) : *at;
-      return;
+    case Packed::i8: out->u32_ = sign ? static_cast<u32>(static_cast<i8>(*at)) : *at; return;
     case Packed::i16: {
       u16 v;
       std::memcpy(&v, at, sizeof v);
       out->u32_ = sign ? static_cast<u32>(static_cast<i16>(v)) : v;
       return;
     }
-    case Packed::none:
-      std::memcpy(out, at, field.size());
+    case Packed::none: std::memcpy(out, at, field.size());
   }
 }
 
@@ -396,18 +396,12 @@ bool ref_test(const TypeRegistry& types, u64 ref, HeapType target, bool nullable
     case AbstractHeap::func:
     case AbstractHeap::any:
     case AbstractHeap::extern_:
-    case AbstractHeap::exn:
-      return true;
-    case AbstractHeap::i31:
-      return i31;
-    case AbstractHeap::eq:
-      return i31 || typed;
-    case AbstractHeap::struct_:
-      return typed && types.get(TypeId{type}).struct_();
-    case AbstractHeap::array:
-      return typed && types.get(TypeId{type}).array();
-    default:
-      return false;  // the bottom types hold nothing
+    case AbstractHeap::exn: return true;
+    case AbstractHeap::i31: return i31;
+    case AbstractHeap::eq: return i31 || typed;
+    case AbstractHeap::struct_: return typed && types.get(TypeId{type}).struct_();
+    case AbstractHeap::array: return typed && types.get(TypeId{type}).array();
+    default: return false;  // the bottom types hold nothing
   }
 }
 

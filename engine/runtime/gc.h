@@ -1,5 +1,6 @@
-// The heap of a store: structs, arrays, host values and exceptions behind 64-bit references (vm.h), a non-moving mark
-// and sweep collector, and what reads and writes fields. It does not know the tiers: roots come through RootVisitor.
+// The heap of a store: structs, arrays, host values and exceptions behind 64-bit references (vm.h), a
+// non-moving mark and sweep collector, and what reads and writes fields. It does not know the tiers: roots
+// come through RootVisitor.
 #pragma once
 #include <array>
 #include <functional>
@@ -14,8 +15,8 @@
 
 namespace tenon {
 
-// A heap object; a reference of the any, extern or exn hierarchy is its address. Payload follows the 8-byte header and
-// is 8-aligned (v128 fields are too, so they are accessed unaligned):
+// A heap object; a reference of the any, extern or exn hierarchy is its address. Payload follows the 8-byte
+// header and is 8-aligned (v128 fields are too, so they are accessed unaligned):
 //   struct: fields at StructType::offsets    array: elements, FieldType::size() bytes each
 //   exception: Tag*, then the arguments' slots    host value: u64, then its finalizer
 struct Object {
@@ -38,7 +39,9 @@ inline std::span<Slot> exception_args(Object* e) {
   return {reinterpret_cast<Slot*>(e->payload() + sizeof(Tag*)), e->length};
 }
 inline u64 host_value(Object* h) { return *reinterpret_cast<u64*>(h->payload()); }
-inline u8* array_element(Object* a, u64 index, u32 element_size) { return a->payload() + index * element_size; }
+inline u8* array_element(Object* a, u64 index, u32 element_size) {
+  return a->payload() + index * element_size;
+}
 
 // One field or element as a value and back. Packed ones widen as `sign` says (struct.get_s, array.get_u, …).
 void load_field(const u8* at, const FieldType& field, bool sign, Slot* out);
@@ -50,8 +53,9 @@ bool ref_test(const TypeRegistry& types, u64 ref, HeapType target, bool nullable
 // Given to RootVisitor while marking.
 class Marker {
  public:
-  virtual void mark(u64 ref) = 0;                              // a precise reference that is not a funcref
-  virtual void mark_range(const void* lo, const void* hi) = 0;  // whatever looks like a pointer into an object
+  virtual void mark(u64 ref) = 0;  // a precise reference that is not a funcref
+  virtual void mark_range(const void* lo,
+                          const void* hi) = 0;  // whatever looks like a pointer into an object
 
  protected:
   ~Marker() = default;
@@ -63,9 +67,9 @@ struct HeapStats {
   u64 collections = 0, freed = 0;  // objects freed by all of them
 };
 
-// Not thread-safe: it belongs to one store. Allocation may collect; it gives null when the limit is reached even so.
-// New objects are zeroed. What native code and value stack hold counts as a root (conservatively), what lies only in
-// C++ containers does not: use root().
+// Not thread-safe: it belongs to one store. Allocation may collect; it gives null when the limit is reached
+// even so. New objects are zeroed. What native code and value stack hold counts as a root (conservatively),
+// what lies only in C++ containers does not: use root().
 class Heap {
  public:
   Heap(const TypeRegistry& types, u64 limit_bytes, RootVisitor roots);
@@ -93,7 +97,7 @@ class Heap {
   struct Block {
     enum class Kind : u8 { free, small, large, tail } kind = Kind::free;
     u8 size_class = 0;
-    u32 extent = 0;  // large: blocks it takes; tail: its distance from the first
+    u32 extent = 0;               // large: blocks it takes; tail: its distance from the first
     std::array<u64, 16> marks{};  // a bit for each 16 bytes
   };
   struct TypeInfo;
@@ -116,11 +120,11 @@ class Heap {
   RootVisitor roots_;
   bool stress_ = false;
   HeapStats stats_;
-  u64 threshold_;         // bytes in use at which the next collection starts
-  u8* base_ = nullptr;    // reserved address space
+  u64 threshold_;       // bytes in use at which the next collection starts
+  u8* base_ = nullptr;  // reserved address space
   u64 reserved_ = 0;
-  std::vector<Block> blocks_;       // of the part in use
-  std::vector<u32> free_blocks_;    // single ones, below blocks_.size()
+  std::vector<Block> blocks_;        // of the part in use
+  std::vector<u32> free_blocks_;     // single ones, below blocks_.size()
   std::vector<Object*> free_cells_;  // heads of lists by size class
   std::vector<std::unique_ptr<TypeInfo>> infos_;
   std::vector<Object*> pending_;  // marked, not yet traced

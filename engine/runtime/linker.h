@@ -26,8 +26,14 @@ class Linker {
     const HostFuncDesc* desc;
     void* data;
   };
-  std::map<std::pair<std::string, std::string>, std::variant<Extern, HostDefinition>, std::less<>>
-      definitions_;
+  struct NameLess {
+    using is_transparent = void;
+    bool operator()(const auto& a, const auto& b) const {
+      const std::string_view am = a.first, bm = b.first, an = a.second, bn = b.second;
+      return am != bm ? am < bm : an < bn;
+    }
+  };
+  std::map<std::pair<std::string, std::string>, std::variant<Extern, HostDefinition>, NameLess> definitions_;
 };
 
 }  // namespace tenon

@@ -11,9 +11,9 @@ namespace {
 
 constexpr u64 kHostPage = 4096;
 constexpr u64 kGuard = u64{64} << 10;
-constexpr u64 kMaxBytes64 = u64{1} << 46;           // what x86-64 user space can hold at all
-constexpr u64 kReservation64 = u64{64} << 30;       // of a memory64 that may grow without a limit
-constexpr u64 kMaxSharedBytes = u64{1} << 40;       // shared memories cannot move, so all is reserved
+constexpr u64 kMaxBytes64 = u64{1} << 46;      // what x86-64 user space can hold at all
+constexpr u64 kReservation64 = u64{64} << 30;  // of a memory64 that may grow without a limit
+constexpr u64 kMaxSharedBytes = u64{1} << 40;  // shared memories cannot move, so all is reserved
 
 u64 round_up(u64 n, u64 to) { return (n + to - 1) / to * to; }
 
@@ -37,15 +37,17 @@ Result<std::unique_ptr<Memory>> Memory::create(const MemoryType& type, const Sto
   u64 max_bytes = std::min({type_max, address_limit(type), limits.memory_bytes});
   if (type.shared) max_bytes = std::min(max_bytes, kMaxSharedBytes);
   if (min_bytes > max_bytes)
-    return std::unexpected(Error{ErrorCategory::limit,
-                                 fmt::format("memory of {} bytes exceeds the limit of {} bytes", min_bytes, max_bytes),
-                                 {}});
+    return std::unexpected(
+        Error{ErrorCategory::limit,
+              fmt::format("memory of {} bytes exceeds the limit of {} bytes", min_bytes, max_bytes),
+              {}});
   std::unique_ptr<Memory> memory(new Memory);
   memory->type_ = type;
   memory->max_bytes_ = max_bytes >> type.page_shift << type.page_shift;
   const u64 wanted = wanted_reservation(type, min_bytes, memory->max_bytes_);
   // A shared memory must not move: without the full reservation it cannot grow past what is mapped.
-  if (!(wanted <= limits.memory_reservation && memory->map(wanted, memory->max_bytes_ <= wanted ? wanted : 0))) {
+  if (!(wanted <= limits.memory_reservation &&
+        memory->map(wanted, memory->max_bytes_ <= wanted ? wanted : 0))) {
     const u64 exact = round_up(std::max<u64>(type.shared ? memory->max_bytes_ : min_bytes, 1), kHostPage);
     if (!memory->map(exact, 0))
       return std::unexpected(

@@ -1,5 +1,5 @@
-// Linear memories: address space reserved, pages committed on growth. Bounds checks are the accessors' business
-// (interpreter, compiled code, bulk.h, GuestMemory).
+// Linear memories: address space reserved, pages committed on growth. Bounds checks are the accessors'
+// business (interpreter, compiled code, bulk.h, GuestMemory).
 #pragma once
 #include <memory>
 #include <mutex>
@@ -13,10 +13,11 @@
 
 namespace tenon {
 
-// A memory instance (spec: exec/runtime). 32-bit memories with 64 KiB pages reserve kGuardedReservation, so that
-// no 32-bit access can leave the reservation; memory64 reserves what it may grow to, up to 64 GiB, and moves beyond;
-// shared memories reserve all they may grow to and never move. Where the system refuses, the mapping has just the
-// memory's size (reserved = 0) and moves on growth. Only shared memories may be used by several threads.
+// A memory instance (spec: exec/runtime). 32-bit memories with 64 KiB pages reserve kGuardedReservation, so
+// that no 32-bit access can leave the reservation; memory64 reserves what it may grow to, up to 64 GiB, and
+// moves beyond; shared memories reserve all they may grow to and never move. Where the system refuses, the
+// mapping has just the memory's size (reserved = 0) and moves on growth. Only shared memories may be used by
+// several threads.
 class Memory {
  public:
   // Errors: limit (the minimum exceeds `limits`, or the system has no address space left).

@@ -14,9 +14,11 @@
 
 namespace tenon {
 
-Engine::Engine(EngineOptions options) : options_(std::move(options)), types_(std::make_shared<TypeRegistry>()) {}
+Engine::Engine(EngineOptions options)
+    : options_(std::move(options)), types_(std::make_shared<TypeRegistry>()) {}
 
-Result<std::shared_ptr<const Module>> Engine::compile(std::span<const u8> bytes, std::shared_ptr<const void> owner) {
+Result<std::shared_ptr<const Module>> Engine::compile(std::span<const u8> bytes,
+                                                      std::shared_ptr<const void> owner) {
   if (!owner) {
     auto copy = std::make_shared<std::vector<u8>>(bytes.begin(), bytes.end());
     bytes = *copy;
@@ -39,7 +41,8 @@ u8* thread_stack_low() {
     u64 size = u64{8} << 20;
     if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) size = limit.rlim_cur;
     const u64 used_by_start = u64{256} << 10;  // arguments, environment, what main() already took
-    low = static_cast<u8*>(__builtin_frame_address(0)) - (size > 2 * used_by_start ? size - used_by_start : size / 2);
+    low = static_cast<u8*>(__builtin_frame_address(0)) -
+          (size > 2 * used_by_start ? size - used_by_start : size / 2);
     return low;
   }
   pthread_attr_t attr;
@@ -90,8 +93,7 @@ Store::~Store() {
 }
 
 Heap& Store::heap() {
-  if (!impl_->heap)
-    impl_->heap = std::make_unique<Heap>(types(), limits_.gc_heap_bytes, StoreRoots{*this});
+  if (!impl_->heap) impl_->heap = std::make_unique<Heap>(types(), limits_.gc_heap_bytes, StoreRoots{*this});
   return *impl_->heap;
 }
 
@@ -100,7 +102,8 @@ Compiler* Store::compiler() { return impl_->compiler.get(); }
 
 Result<Memory*> Store::new_memory(const MemoryType& type) {
   if (impl_->memories.size() >= limits_.memories)
-    return std::unexpected(Error{ErrorCategory::limit, fmt::format("more than {} memories", limits_.memories), {}});
+    return std::unexpected(
+        Error{ErrorCategory::limit, fmt::format("more than {} memories", limits_.memories), {}});
   TRY_ASSIGN(auto memory, Memory::create(type, limits_));
   return impl_->memories.emplace_back(std::move(memory)).get();
 }
@@ -117,7 +120,8 @@ std::shared_ptr<Memory> Store::shared_memory(const Memory* memory) {
 
 Result<Table*> Store::new_table(const TableType& type, u64 init) {
   if (impl_->tables.size() >= limits_.tables)
-    return std::unexpected(Error{ErrorCategory::limit, fmt::format("more than {} tables", limits_.tables), {}});
+    return std::unexpected(
+        Error{ErrorCategory::limit, fmt::format("more than {} tables", limits_.tables), {}});
   TRY_ASSIGN(auto table, Table::create(type, init, limits_));
   return impl_->tables.emplace_back(std::move(table)).get();
 }
@@ -228,7 +232,8 @@ Error Store::trap_error(Status status) {
     const TraceFrame& f = trap_.frames[i];
     text += fmt::format("\n  {:>3}: {:#08x} {}", i, f.offset, f.module->function_name(f.function));
   }
-  if (trap_.frames.size() > kShown) text += fmt::format("\n  ... {} more frames", trap_.frames.size() - kShown);
+  if (trap_.frames.size() > kShown)
+    text += fmt::format("\n  ... {} more frames", trap_.frames.size() - kShown);
   return {status == Status::exception ? ErrorCategory::exception : ErrorCategory::trap, std::move(text),
           trap_.frames.empty() ? std::nullopt : std::optional<u64>(trap_.frames.front().offset)};
 }
@@ -240,7 +245,8 @@ bool holds_object(ValType t, const TypeRegistry& types) {
 }
 
 // Registers that survive calls may hold references: push them, then scan from here up.
-__attribute__((noinline, no_sanitize("address", "thread"))) void mark_native_stack(Marker& marker, const u8* base) {
+__attribute__((noinline, no_sanitize("address", "thread"))) void mark_native_stack(Marker& marker,
+                                                                                   const u8* base) {
   __builtin_unwind_init();
   marker.mark_range(__builtin_frame_address(0), base);
 }

@@ -72,7 +72,8 @@ class Instance {
   Table* table(TableIdx t) { return tables_[t.value]; }
   Global* global(GlobalIdx g) { return globals_[g.value]; }
   Tag* tag(TagIdx t) { return tags_[t.value]; }
-  // What is left of a segment: empty once dropped (spec: elem.drop, data.drop; active segments drop themselves).
+  // What is left of a segment: empty once dropped (spec: elem.drop, data.drop; active segments drop
+  // themselves).
   std::span<const u8> data(DataIdx d) const { return data_[d.value]; }
   std::span<const u64> elements(ElemIdx e) const { return elements_[e.value]; }
   void drop_data(DataIdx d) { data_[d.value] = {}; }
@@ -107,8 +108,8 @@ class Compiler {
   virtual void make_callable(FuncRef& func) = 0;
 };
 
-// All runtime objects of one guest program. One thread at a time; everything in it dies with it. Shared memories
-// alone can be in several stores.
+// All runtime objects of one guest program. One thread at a time; everything in it dies with it. Shared
+// memories alone can be in several stores.
 class Store {
  public:
   explicit Store(std::shared_ptr<Engine> engine, StoreLimits limits = {});
@@ -124,28 +125,30 @@ class Store {
   void set_compiler(std::unique_ptr<Compiler> compiler);
   Compiler* compiler();
 
-  // Instantiates (spec: exec/modules) with imports in the module's order. Host functions in `own_hosts` are told
-  // their importing instance before any of its code runs. Errors: unlinkable, limit, trap, exception, exit; the
-  // effects of segments already written stay, as the specification says.
+  // Instantiates (spec: exec/modules) with imports in the module's order. Host functions in `own_hosts` are
+  // told their importing instance before any of its code runs. Errors: unlinkable, limit, trap, exception,
+  // exit; the effects of segments already written stay, as the specification says.
   Result<Instance*> instantiate(std::shared_ptr<const Module> module, std::span<const Extern> imports,
                                 std::span<HostFunc* const> own_hosts = {});
 
   Result<Memory*> new_memory(const MemoryType& type);
-  Memory* share_memory(std::shared_ptr<Memory> memory);  // a shared memory that other stores hold too
+  Memory* share_memory(std::shared_ptr<Memory> memory);         // a shared memory that other stores hold too
   std::shared_ptr<Memory> shared_memory(const Memory* memory);  // null when it isn't this store's
   Result<Table*> new_table(const TableType& type, u64 init);
   Result<Global*> new_global(const GlobalType& type, GlobalCell value);
   Tag* new_tag(TypeId type);
-  // `desc` and `data` outlive the store. `importer` and `memory` may be null. The result's `code` is its HostFunc.
+  // `desc` and `data` outlive the store. `importer` and `memory` may be null. The result's `code` is its
+  // HostFunc.
   FuncRef* new_host_func(const HostFuncDesc& desc, void* data, VMContext* importer, MemoryDesc* memory);
   using DynamicHostFunc = std::function<Status(Store&, std::span<Slot>)>;
   FuncRef* new_host_func(TypeId type, DynamicHostFunc fn);
 
-  // Calls from the host, nested ones too. `slots` holds arguments and receives results: at least max(param_slots,
-  // result_slots). Resolves pending tail calls. On anything but ok, trap() or context().exception says more.
+  // Calls from the host, nested ones too. `slots` holds arguments and receives results: at least
+  // max(param_slots, result_slots). Resolves pending tail calls. On anything but ok, trap() or
+  // context().exception says more.
   Status call(FuncRef* func, Slot* slots);
-  // Calls the callee that Status::tail_call left in the context until there is a result, which goes to `results`.
-  // For boundaries that called an array entry themselves.
+  // Calls the callee that Status::tail_call left in the context until there is a result, which goes to
+  // `results`. For boundaries that called an array entry themselves.
   Status finish_tail_calls(Slot* results);
   // The last trap, exception or exit as an Error with a backtrace of function names.
   Error trap_error(Status status);
@@ -170,8 +173,8 @@ class Store {
   std::unique_ptr<Impl> impl_;
 };
 
-// Spec: valid/matching, of import `wanted` against what the linker found. Memories and tables match by their current
-// size.
+// Spec: valid/matching, of import `wanted` against what the linker found. Memories and tables match by their
+// current size.
 bool extern_matches(const TypeRegistry& types, const Extern& found, const ExternType& wanted);
 ExternType type_of(const Extern& value);
 std::string to_string(const ExternType& type, const TypeRegistry& types);

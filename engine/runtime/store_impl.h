@@ -40,8 +40,8 @@ struct Store::Impl {
   std::vector<Slot> const_stack;  // of the constant expressions being evaluated
   u32 depth = 0;                  // of nested Store::call
 
-  // For the time that native frames of this thread may hold references: tells the collector where they begin and
-  // compiled code where the stack ends. The outermost one counts.
+  // For the time that native frames of this thread may hold references: tells the collector where they begin
+  // and compiled code where the stack ends. The outermost one counts.
   class Activation {
    public:
     explicit Activation(Store& store);

@@ -15,8 +15,8 @@ Result<std::unique_ptr<Table>> Table::create(const TableType& type, u64 init, co
                                  {}});
   std::unique_ptr<Table> table(new Table);
   table->type_ = type;
-  table->max_ = std::min({type.limits.max.value_or(~u64{0}), limits.table_elements,
-                          type.is64 ? ~u64{0} : u64{0xffff'ffff}});
+  table->max_ = std::min(
+      {type.limits.max.value_or(~u64{0}), limits.table_elements, type.is64 ? ~u64{0} : u64{0xffff'ffff}});
   table->elements_.assign(type.limits.min, init);
   table->desc_ = {table->elements_.data(), type.limits.min};
   return table;

@@ -1,4 +1,5 @@
-// Tables of references. Bounds checks of table.get and table.set are the tiers' business; bulk operations are in bulk.h.
+// Tables of references. Bounds checks of table.get and table.set are the tiers' business; bulk operations are
+// in bulk.h.
 #pragma once
 #include <memory>
 #include <optional>

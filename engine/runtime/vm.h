@@ -103,7 +103,8 @@ struct StoreContext {
   const void* const* helpers;  // functions that compiled code may call (engine/runtime/helpers.def)
   Store* store;
   Slot* value_base;  // start of the interpreter's value stack; the collector scans [value_base, value_top)
-  u8* native_base;   // where the outermost entry's native frames begin; the collector scans from the stack pointer
+  u8* native_base;   // where the outermost entry's native frames begin; the collector scans from the stack
+                     // pointer
 };
 
 // One per instance. The header is fixed; cells follow at offsets that VMLayout computes from the module
