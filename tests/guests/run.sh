@@ -7,12 +7,15 @@
 #   stdin   one line of input                    dir     yes: an empty preopened folder as the working folder
 #   exit    the exit code, 0 unless given        trap    the guest must trap, and stderr say this
 #   stderr  stderr must contain this             expect  one line of expected output (without a native program)
+#   host    options of `tenon run`, quoted as in a shell; $root is the repository
 set -euo pipefail
 engine=$1 tenon=$2 wasm=$3 source=$4 native=${5:-}
 
 values() { sed -n "s|^// $1: \{0,1\}||p" "$source"; }
 declare -a args=() env=() host=()
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)  # for options in `host`
 eval "args=($(values args))"
+eval "host=($(values host))"
 mapfile -t env < <(values env)
 exit_code=$(values exit)
 trap_text=$(values trap)
