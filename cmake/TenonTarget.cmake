@@ -39,3 +39,17 @@ function(tenon_pch target)
   target_precompile_headers(${target} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:${CMAKE_SOURCE_DIR}/cmake/pch.h>)
 endfunction()
+
+# tenon_plugin(NAME): <build>/tenon-<NAME>.so from tenon::<NAME>, which defines TENON_PLUGIN (engine/runtime/plugin.h).
+# It exports that one function; everything of the engine in it is its own, hidden.
+function(tenon_plugin name)
+  add_library(tenon_${name}_plugin MODULE ${CMAKE_SOURCE_DIR}/cmake/plugin.cpp)
+  target_link_libraries(tenon_${name}_plugin PRIVATE tenon::${name} tenon_flags)
+  target_link_options(tenon_${name}_plugin PRIVATE -Wl,-u,tenon_plugin_exchange -Wl,--exclude-libs,ALL
+                      -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
+  if(TENON_SANITIZE)  # the sanitizer's runtime is in the program
+    target_link_options(tenon_${name}_plugin PRIVATE -Wl,-z,undefs)
+  endif()
+  set_target_properties(tenon_${name}_plugin PROPERTIES PREFIX "" OUTPUT_NAME tenon-${name} LINK_DEPENDS
+                        ${CMAKE_SOURCE_DIR}/cmake/plugin.map LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+endfunction()
