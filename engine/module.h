@@ -91,6 +91,9 @@ struct CustomSection {
   std::string_view name;
   std::span<const u8> bytes;
   u64 offset;
+  u8 after = 0;  // position in section order of the last section before it, 0 for none: type 1, import 2,
+                 // function 3, table 4, memory 5, tag 6, global 7, export 8, start 9, element 10, data count
+                 // 11, code 12, data 13
 };
 struct GlobalDef {
   GlobalType type;
@@ -157,7 +160,7 @@ struct ModuleLimits {
       data_segments = 100'000, element_segments = 10'000'000, tables = 100'000, memories = 100,
       tags = 1'000'000;
   u32 function_bytes = 7'654'321, locals = 50'000, params = 1'000, results = 1'000, nesting = 100'000,
-      struct_fields = 10'000, subtype_depth = 63, br_table_targets = 1'000'000;
+      struct_fields = 10'000, subtype_depth = 63, br_table_targets = 1'000'000, operands = 1'000'000;
 };
 
 struct DecodeOptions {

@@ -2,12 +2,12 @@
 // meaning (engine/sem). The validator, the interpreter's translator and the JIT all read code through it.
 #pragma once
 #include <array>
-#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "engine/base.h"
+#include "engine/binary/byte_reader.h"
 #include "engine/module.h"
 #include "engine/opcodes.h"
 #include "engine/types.h"
@@ -51,24 +51,51 @@ struct Instr {
   std::span<const ValType> types;        // select t; likewise
 };
 
+enum class CodeKind : u8 { function, constant_expression };
+
 class CodeReader {
  public:
-  // `code` begins at `offset` of the module. Types in immediates are resolved through module.types.
-  CodeReader(const Module& module, std::span<const u8> code, u64 offset);
+  // `code` begins at `offset` of the module. Types in immediates are resolved through module.types, so the
+  // type section must have been decoded; nothing else of the module need be there but what the caller then
+  // looks up.
+  CodeReader(const Module& module, std::span<const u8> code, u64 offset, CodeKind kind = CodeKind::function)
+      : module_(module),
+        features_(module.features()),
+        kind_(kind),
+        code_(code),
+        module_offset_(offset),
+        in_(code, offset) {}
 
   // Local declarations at the start of a code entry; runs are not expanded. False on error().
   bool read_locals(std::vector<LocalRun>& out);
-  // The next instruction. False at the end of the code or on error().
+  // The next instruction. False at the end of the code or on error(). Fields of `out` that the instruction
+  // does not have keep what they held.
   bool next(Instr& out);
-  bool at_end() const { return pos_ == end_; }
-  u64 offset() const { return base_ + static_cast<u64>(pos_ - begin_); }
-  const std::optional<Error>& error() const { return error_; }
+  bool at_end() const { return in_.at_end(); }
+  u64 offset() const { return in_.offset(); }
+  const u8* position() const { return in_.position(); }
+  const std::optional<Error>& error() const { return in_.error(); }
 
  private:
+  void read_immediates(Imm imm, Instr& out);
+  Op read_prefixed_op(u8 prefix);
+  bool illegal_opcode(u64 offset);
+  BlockType read_block_type();
+  MemArg read_memarg();
+  u32 read_memory_index();
+  u32 read_table_index();
+  void read_br_table(Instr& out);
+  void read_try_table(Instr& out);
+  void read_ref_cast(Instr& out);
+  void read_val_types(Instr& out);
+  u32 read_data_index();
+
   const Module& module_;
-  const u8 *begin_, *pos_, *end_;
-  u64 base_;
-  std::optional<Error> error_;
+  FeatureSet features_;
+  CodeKind kind_;
+  std::span<const u8> code_;
+  u64 module_offset_;
+  ByteReader in_;
   std::vector<u32> targets_;
   std::vector<CatchClause> catches_;
   std::vector<ValType> types_;

@@ -120,7 +120,8 @@ struct FieldType {
 struct StructType {
   std::vector<FieldType> fields;
   std::vector<u32> offsets;  // byte offset of each field from the object's payload, filled by the registry
-  u32 size = 0;              // payload bytes
+  u32 size = 0;              // payload bytes, filled by the registry
+  bool defaultable = true;   // all fields have defaults; filled by the registry
 };
 struct ArrayType {
   FieldType element;
