@@ -52,6 +52,8 @@ constexpr std::array kSectionWords = std::to_array<SectionWord>({{"type", kType}
                                                                  {"data", kData},
                                                                  {"datacount", kDataCount}});
 
+constexpr HeapCode kFuncHeap = -0x10;
+
 // A section as a vector: entries are counted while they are written.
 struct Section {
   u32 count = 0;
@@ -400,9 +402,16 @@ class ModuleParser : public InstrParser {
     if (!take_form("elem")) return unexpected();
     ByteWriter list;
     u32 count = 0;
-    const bool indices = at_index();
-    for (; ok() && !is(TokenKind::rparen); ++count)
-      indices ? list.unsigned_leb(index(funcs)) : element_expression(list);
+    // Plain function indices make a segment of (ref func), which only a table of functions takes.
+    const bool indices = at_index() && type.heap == kFuncHeap;
+    for (; ok() && !is(TokenKind::rparen); ++count) {
+      if (indices)
+        list.unsigned_leb(index(funcs));
+      else if (at_index())
+        ref_func(list);
+      else
+        element_expression(list);
+    }
     close();
     ByteWriter& table = tables_.add();
     type.encode(table);
@@ -518,6 +527,11 @@ class ModuleParser : public InstrParser {
       folded_expression(out);
     }
   }
+  void ref_func(ByteWriter& out) {
+    out.byte(0xd2);
+    out.unsigned_leb(index(funcs));
+    out.byte(0x0b);
+  }
   void element_expression(ByteWriter& out) {
     if (take_form("item")) {
       expression(out);
@@ -531,7 +545,7 @@ class ModuleParser : public InstrParser {
   template <class Offset>
   void active_element_head(ByteWriter& out, u32 table, bool indices, const TextValType& type,
                            Offset write_offset) {
-    const bool short_form = table == 0 && (indices || type == TextValType{0x63, -0x10});
+    const bool short_form = table == 0 && (indices || type == TextValType{0x63, kFuncHeap});
     out.byte(static_cast<u8>((short_form ? 0 : 2) | (indices ? 0 : 4)));
     if (!short_form) out.unsigned_leb(table);
     write_offset(out);
@@ -560,7 +574,7 @@ class ModuleParser : public InstrParser {
       offset(offset_code);
       active = true;
     }
-    TextValType type{0x64, -0x10};
+    TextValType type{0x64, kFuncHeap};
     bool indices = true;
     if (!take_keyword("func") && !(active && (at_index() || is(TokenKind::rparen)))) {
       type = ref_type();
