@@ -71,7 +71,7 @@ std::span<const u8> ByteReader::bytes(u64 count) {
 
 std::string_view ByteReader::name() {
   const u64 start = offset();
-  std::span<const u8> b = bytes(read_u32());
+  std::span<const u8> b = sized_bytes();
   if (!is_utf8(b)) {
     fail_at(Err::bad_utf8, start);
     return {};
@@ -80,9 +80,9 @@ std::string_view ByteReader::name() {
 }
 
 u32 ByteReader::count() {
-  const u64 start = offset();
+  const u64 start = offset(), before = remaining();
   const u32 n = read_u32();
-  if (n > static_cast<u64>(end_ - begin_)) return static_cast<u32>(fail_at(Err::length_out_of_bounds, start));
+  if (n > before) return static_cast<u32>(fail_at(Err::length_out_of_bounds, start));
   return n;
 }
 

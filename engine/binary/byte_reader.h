@@ -60,12 +60,13 @@ class ByteReader {
   }
   // Little-endian, `size` at most 8.
   u64 fixed(u32 size);
-  // `count` bytes, viewed.
+  // `count` bytes, viewed. sized_bytes() reads the count first.
   std::span<const u8> bytes(u64 count);
+  std::span<const u8> sized_bytes() { return bytes(count()); }
   // A length and that many bytes of UTF-8 (spec: binary/values, Names).
   std::string_view name();
-  // The count of a vector. Each element takes at least one byte, so a count beyond `available` bytes is an
-  // error, and containers may reserve what min(count, remaining()) allows.
+  // A length in bytes or the count of a vector, whose elements take at least one byte each: more than there
+  // can be is an error, so that containers may reserve what min(count, remaining()) allows.
   u32 count();
 
   // Records the error (the first one wins) at the current or given offset and moves to the end. Returns 0.

@@ -41,7 +41,7 @@ Result<std::unique_ptr<Module>> ModuleBuilder::decode() {
   header();
   while (in_.ok() && !in_.at_end()) section();
   if (in_.ok()) check_lengths();
-  if (!in_.ok()) return std::unexpected(*in_.error());
+  if (!in_.ok()) return std::unexpected(first_malformed_body().value_or(*in_.error()));
   module_->declared_func_refs.resize(module_->functions.size());
   for (const CustomSection& section : module_->customs) decode_custom_section(*module_, section);
   return std::move(module_);
@@ -90,7 +90,7 @@ void ModuleBuilder::section() {
 }
 
 void ModuleBuilder::check_lengths() {
-  if (!code_seen_ && defined_functions_ > 0) in_.fail(Err::function_code_lengths);
+  if (bodies_ != defined_functions_) in_.fail(Err::function_code_lengths);
   if (module_->data_count && *module_->data_count != module_->data.size()) in_.fail(Err::data_count_lengths);
 }
 
@@ -282,20 +282,40 @@ void ModuleBuilder::data_count_section() {
   module_->data_count = count;
 }
 
+// Without as many functions as bodies the module is malformed, but what follows is read first:
+// check_lengths() says so.
 void ModuleBuilder::code_section() {
-  code_seen_ = true;
-  const u64 start = in_.offset();
   const u32 count = in_.count();
-  if (in_.ok() && count != defined_functions_) in_.fail_at(Err::function_code_lengths, start);
+  bodies_ = count;
   for (u32 i = 0; i < count && in_.ok(); ++i) {
-    Function& f = module_->functions[module_->imported_functions + i];
     const u64 size_at = in_.offset();
     const u32 size = in_.read_u32();
     if (size > limits_.function_bytes)
       in_.fail(make_limit_error(size_at, "bytes in a function", size, limits_.function_bytes));
-    f.offset = in_.offset();
-    f.body = in_.bytes(size);
+    const u64 offset = in_.offset();
+    const std::span<const u8> body = in_.bytes(size);
+    if (i >= defined_functions_) continue;
+    Function& f = module_->functions[module_->imported_functions + i];
+    f.offset = offset;
+    f.body = body;
   }
+}
+
+// Bodies are decoded last, with validation. When a section after them is malformed, a malformed body, which
+// comes first in the module, is what gets reported.
+std::optional<Error> ModuleBuilder::first_malformed_body() const {
+  Instr instr;
+  std::vector<LocalRun> locals;
+  for (const Function& f : module_->functions) {
+    if (f.body.empty()) continue;
+    // An instruction that crosses the body's end is read whole, to say what is wrong with it.
+    CodeReader reader(*module_, module_->bytes_.subspan(f.offset), f.offset);
+    if (reader.read_locals(locals))
+      while (reader.offset() < f.offset + f.body.size() && reader.next(instr)) {
+      }
+    if (reader.error() && reader.error()->category == ErrorCategory::malformed) return reader.error();
+  }
+  return std::nullopt;
 }
 
 void ModuleBuilder::data_section() {
@@ -312,7 +332,7 @@ void ModuleBuilder::data_section() {
     seg.mode = flags == 1 ? SegmentMode::passive : SegmentMode::active;
     if (flags == 2) seg.memory = MemoryIdx{in_.read_u32()};
     if (flags != 1) seg.memory_offset = const_expr();
-    seg.bytes = in_.bytes(in_.read_u32());
+    seg.bytes = in_.sized_bytes();
     module_->data.push_back(seg);
   }
 }

@@ -2,6 +2,7 @@
 // decided here (malformed, unknown types, features, limits); validation proper is engine/validate.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -28,6 +29,7 @@ class ModuleBuilder {
   void header();
   void section();
   void check_lengths();
+  std::optional<Error> first_malformed_body() const;
 
   void custom_section(u64 size);
   void type_section();
@@ -76,9 +78,8 @@ class ModuleBuilder {
   ByteReader in_;
   int last_order_ = 0;  // of the last non-custom section
   u32 defined_functions_ = 0;
-  bool code_seen_ = false;
+  u32 bodies_ = 0;
   u32 group_size_ = 0;  // of the recursive group that is being read
-  u64 branch_hints_before_code_ = 0;
 };
 
 }  // namespace tenon

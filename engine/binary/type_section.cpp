@@ -111,7 +111,9 @@ CompositeType ModuleBuilder::composite_type(u8 code, u64 offset) {
     case kFunc: return func_type();
     case kStruct: require(Feature::gc); return struct_type();
     case kArray: require(Feature::gc); return ArrayType{field_type()};
-    default: in_.fail_at(Err::bad_type_definition, offset); return FuncType{};
+    default:  // Codes are negative numbers of one byte.
+      in_.fail_at(code & 0x80 ? Err::integer_too_long : Err::bad_type_definition, offset);
+      return FuncType{};
   }
 }
 
