@@ -129,7 +129,7 @@ static void classify(wasi_nn_context context, const char* path) {
     int at = 0;
     for (int i = row * 5; i < row * 5 + 5; i++)
       at +=
-          snprintf(side[3 + row] + at, sizeof side[0] - (size_t)at, "%s%d %.6f", i % 5 ? "   " : "", i, p[i]);
+          snprintf(side[3 + row] + at, sizeof side[0] - (size_t)at, "%s%d %.6f", i % 5 ? "  " : "", i, p[i]);
   }
   snprintf(side[6], sizeof side[6], "read %.3f ms, decode %.3f ms", t1 - t0, t2 - t1);
   snprintf(side[7], sizeof side[7], "set_input %.3f ms, compute %.3f ms, get_output %.3f ms", t3 - t2,

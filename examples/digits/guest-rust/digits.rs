@@ -330,7 +330,7 @@ fn classify(context: u32, path: &str) -> Result<(), String> {
 
     let t5 = Instant::now();
     let best = (1..CLASSES).fold(0, |b, i| if p[i] > p[b] { i } else { b });
-    let list = |range: std::ops::Range<usize>| range.map(|i| format!("{} {:.6}", i, p[i])).collect::<Vec<_>>().join("   ");
+    let list = |range: std::ops::Range<usize>| range.map(|i| format!("{} {:.6}", i, p[i])).collect::<Vec<_>>().join("  ");
     let side = [
         path.to_string(),
         format!("digit {} ({:.2} %)", best, p[best] as f64 * 100.0),
