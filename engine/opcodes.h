@@ -62,18 +62,21 @@ std::optional<Feature> feature_from_name(std::string_view name);
 // is said.
 enum class Imm : uint8_t {
   none,
+  // One index; kept together for CodeReader::is_one_index.
+  br_label,  // relative label
+  func,      // function index
+  type,      // type index
+  local,     // local index
+  global,    // global index
+  elem,      // element segment
+  tag,       // tag index
+  // Others.
   block,        // block type (s33)
-  br_label,     // relative label
   br_table,     // vec(label), default label
-  func,         // function index
-  type,         // type index
   type_table,   // type index, table index
-  local,        // local index
-  global,       // global index
   table,        // table index
   table_table,  // destination table, source table
   elem_table,   // element segment, table
-  elem,         // element segment
   mem,          // memory index
   mem_mem,      // destination memory, source memory
   data_mem,     // data segment, memory
@@ -95,7 +98,6 @@ enum class Imm : uint8_t {
   type_type,    // destination type, source type
   type_data,    // type index, data segment
   type_elem,    // type index, element segment
-  tag,          // tag index
   try_table,    // block type, vec(catch clause)
   fence,        // one zero byte
 };

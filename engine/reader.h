@@ -70,13 +70,32 @@ class CodeReader {
   bool read_locals(std::vector<LocalRun>& out);
   // The next instruction. False at the end of the code or on error(). Fields of `out` that the instruction
   // does not have keep what they held.
-  bool next(Instr& out);
+  bool next(Instr& out) {
+    if (in_.at_end()) return false;
+    out.offset = in_.offset();
+    const u16 row = detail::kCodeTable[0][in_.peek()];
+    if (row == detail::kNoOp || !features_.has(detail::kOpInfos[row].feature)) [[unlikely]]
+      return next_slow(out);
+    in_.skip(1);
+    out.op = static_cast<Op>(row);
+    const Imm imm = detail::kOpInfos[row].imm;
+    if (imm == Imm::none) return true;
+    if (is_one_index(imm)) {
+      out.index = in_.read_u32();
+      return in_.ok();
+    }
+    read_immediates(imm, out);
+    return in_.ok();
+  }
   bool at_end() const { return in_.at_end(); }
   u64 offset() const { return in_.offset(); }
   const u8* position() const { return in_.position(); }
   const std::optional<Error>& error() const { return in_.error(); }
 
  private:
+  // Immediates that are one u32 whatever the features.
+  static constexpr bool is_one_index(Imm imm) { return imm >= Imm::br_label && imm <= Imm::tag; }
+  bool next_slow(Instr& out);  // prefixed, unknown, or of a feature that is off
   void read_immediates(Imm imm, Instr& out);
   Op read_prefixed_op(u8 prefix);
   bool illegal_opcode(u64 offset);

@@ -24,9 +24,7 @@ bool CodeReader::read_locals(std::vector<LocalRun>& out) {
   return in_.ok();
 }
 
-bool CodeReader::next(Instr& out) {
-  if (in_.at_end()) return false;
-  out.offset = in_.offset();
+bool CodeReader::next_slow(Instr& out) {
   const u8 byte = in_.byte();
   const Op op = is_op_prefix(byte) ? read_prefixed_op(byte) : static_cast<Op>(detail::kCodeTable[0][byte]);
   if (static_cast<u16>(op) == detail::kNoOp) [[unlikely]]

@@ -19,8 +19,8 @@ constexpr ValType kSingles[] = {kI32, kI64, kF32, kF64, kV128};
 void FuncValidator::push_control(Op op, Types start, Types end) {
   if (controls_.size() > limits_.nesting)
     return fail_limit("nested blocks", controls_.size(), limits_.nesting);
-  controls_.push_back(
-      {op, start, end, static_cast<u32>(operands_.size()), false, static_cast<u32>(inits_.size())});
+  controls_.push_back({op, start, end, operands_.size(), false, static_cast<u32>(inits_.size())});
+  floor_ = operands_.size();
   push(start);
 }
 
@@ -35,12 +35,13 @@ ControlFrame FuncValidator::pop_control() {
     inits_.pop_back();
   }
   controls_.pop_back();
+  floor_ = controls_.empty() ? 0 : controls_.back().height;
   return frame;
 }
 
 void FuncValidator::set_unreachable() {
   ControlFrame& frame = controls_.back();
-  operands_.resize(frame.height);
+  operands_.truncate(floor_);
   frame.unreachable = true;
 }
 
@@ -127,13 +128,10 @@ void FuncValidator::br_table(const Instr& instr) {
     const Types types = target->label_types();
     if (types.size() != arity) return fail(Err::type_mismatch, "labels of br_table differ in arity");
     if (types.empty() || std::ranges::find(checked, types.data()) != checked.end()) continue;
-    const size_t before = operands_.size();
-    const size_t taken = std::min(before - controls_.back().height, arity);
-    // pop() looks and shrinks; the operands themselves are untouched, so growing back restores them.
-    kept_.assign(operands_.end() - static_cast<std::ptrdiff_t>(taken), operands_.end());
+    const u32 before = operands_.size();
     pop(types);
     if (error_) return;
-    operands_.insert(operands_.end(), kept_.begin(), kept_.end());
+    operands_.restore(before);
     checked[next++ % checked.size()] = types.data();
   }
   set_unreachable();

@@ -13,23 +13,27 @@ namespace {
 
 constexpr u32 kMaxOffset32 = 0xffffffff;
 
-// A signature column as types; the address type is filled in for each instruction.
+// A signature column as types, for one address type.
 struct FixedSignature {
-  std::array<ValType, 4> params{};
+  std::array<ValType, OperandStack::kPatternTypes> params{};
   std::array<ValType, 2> results{};
+  OperandStack::Pattern pattern;  // the parameters
   u8 param_count = 0, result_count = 0;
   bool has_address = false;
+  bool has_immediate = false;
   u8 lanes = 0;  // of the row's vector shape, 0 when it names none
+
+  constexpr void set(const OpInfo& info, ValType address);
 };
 
-constexpr ValType type_of_letter(char letter) {
+constexpr ValType type_of_letter(char letter, ValType address) {
   switch (letter) {
     case 'i': return kI32;
     case 'l': return kI64;
     case 'f': return kF32;
     case 'd': return kF64;
     case 'v': return kV128;
-    default: return kBottom;
+    default: return address;
   }
 }
 
@@ -42,25 +46,32 @@ constexpr u8 lanes_in(std::string_view text) {
   return lanes;
 }
 
+constexpr void FixedSignature::set(const OpInfo& info, ValType address) {
+  param_count = info.signature.param_count;
+  result_count = info.signature.result_count;
+  for (u8 i = 0; i < param_count; ++i) {
+    params[i] = type_of_letter(info.signature.params[i], address);
+    has_address |= info.signature.params[i] == 'a';
+    const u32 at = OperandStack::kPatternTypes - param_count + i, shift = 32 * (at % 2);
+    pattern.types[at / 2] |= u64{params[i].bits()} << shift;
+    pattern.mask[at / 2] |= u64{0xffffffff} << shift;
+  }
+  for (u8 i = 0; i < result_count; ++i) {
+    results[i] = type_of_letter(info.signature.results[i], address);
+    has_address |= info.signature.results[i] == 'a';
+  }
+  has_immediate = info.imm != Imm::none;
+  if (info.imm == Imm::lane) lanes = lanes_in(info.text);
+}
+
+template <u8 address_bits>
 constexpr auto kFixed = [] {
   std::array<FixedSignature, kOpCount> table{};
-  for (size_t i = 0; i < kOpCount; ++i) {
-    const OpInfo& info = detail::kOpInfos[i];
-    FixedSignature& f = table[i];
-    f.param_count = info.signature.param_count;
-    f.result_count = info.signature.result_count;
-    for (u8 k = 0; k < f.param_count; ++k) {
-      f.params[k] = type_of_letter(info.signature.params[k]);
-      f.has_address |= info.signature.params[k] == 'a';
-    }
-    for (u8 k = 0; k < f.result_count; ++k) {
-      f.results[k] = type_of_letter(info.signature.results[k]);
-      f.has_address |= info.signature.results[k] == 'a';
-    }
-    if (info.imm == Imm::lane) f.lanes = lanes_in(info.text);
-  }
+  for (size_t i = 0; i < kOpCount; ++i) table[i].set(detail::kOpInfos[i], address_bits == 64 ? kI64 : kI32);
   return table;
 }();
+static_assert(std::endian::native == std::endian::little,
+              "OperandStack::Pattern packs types in memory order");
 
 std::string list_of(std::span<const ValType> types) {
   std::string s;
@@ -260,8 +271,7 @@ void FuncValidator::fail_limit(std::string_view what, u64 value, u64 limit) {
 
 // In the words of the reference interpreter, which some tests expect.
 void FuncValidator::mismatch(Types expected, std::string_view who) {
-  Types have(operands_);
-  have = have.subspan(controls_.empty() ? 0 : controls_.back().height);
+  Types have = operands_.from(controls_.empty() ? 0 : floor_);
   if (who == "instruction" && have.size() > expected.size()) have = have.last(expected.size());
   constexpr size_t kShown = 20;  // enough to see what is wrong
   fail(Err::type_mismatch, fmt::format("{} requires [{}] but stack has [{}]", who,
@@ -272,9 +282,9 @@ void FuncValidator::mismatch(Types expected, std::string_view who) {
 // ---- Operands
 
 ValType FuncValidator::pop() {
-  if (operands_.size() > controls_.back().height) {
+  if (operands_.size() > floor_) {
     const ValType t = operands_.back();
-    operands_.pop_back();
+    operands_.pop();
     return t;
   }
   if (!controls_.back().unreachable)
@@ -283,37 +293,34 @@ ValType FuncValidator::pop() {
 }
 
 ValType FuncValidator::pop(ValType expected) {
-  const ControlFrame& frame = controls_.back();
-  if (operands_.size() > frame.height) [[likely]] {
+  if (operands_.size() > floor_) [[likely]] {
     const ValType t = operands_.back();
     if (t != expected && !types_.is_subtype(t, expected)) [[unlikely]]
       mismatch({&expected, 1});
     else
-      operands_.pop_back();
+      operands_.pop();
     return t;
   }
-  if (!frame.unreachable) mismatch({&expected, 1});
+  if (!controls_.back().unreachable) mismatch({&expected, 1});
   return kBottom;
 }
 
 void FuncValidator::pop(Types expected) {
-  const ControlFrame& frame = controls_.back();
-  const size_t available = operands_.size() - frame.height;
-  const size_t n = std::min(available, expected.size());
-  if (n < expected.size() && !frame.unreachable) [[unlikely]]
+  const u32 n = std::min(operands_.size() - floor_, static_cast<u32>(expected.size()));
+  if (n < expected.size() && !controls_.back().unreachable) [[unlikely]]
     return mismatch(expected);
-  const ValType* have = operands_.data() + operands_.size() - n;
+  const ValType* have = operands_.end() - n;
   const ValType* want = expected.data() + expected.size() - n;
-  for (size_t i = 0; i < n; ++i)
+  for (u32 i = 0; i < n; ++i)
     if (have[i] != want[i] && !types_.is_subtype(have[i], want[i])) [[unlikely]]
       return mismatch(expected);
-  operands_.resize(operands_.size() - n);
+  operands_.pop(n);
 }
 
 void FuncValidator::push(Types types) {
   if (operands_.size() + types.size() > limits_.operands) [[unlikely]]
     return fail_limit("operands on the stack", operands_.size() + types.size(), limits_.operands);
-  operands_.insert(operands_.end(), types.begin(), types.end());
+  operands_.push(types);
 }
 
 ValType FuncValidator::pop_ref() {
@@ -327,21 +334,18 @@ ValType FuncValidator::pop_ref() {
 
 // ---- Fixed signatures
 
-void FuncValidator::fixed_signature(const Instr& instr) {
-  const OpInfo& info = op_info(instr.op);
-  const FixedSignature& sig = kFixed[static_cast<size_t>(instr.op)];
-  if (info.imm != Imm::none) check_immediates(instr, info);
-  if (!sig.has_address) {
-    pop(Types(sig.params.data(), sig.param_count));
-    for (u8 i = 0; i < sig.result_count; ++i) push(sig.results[i]);
-    return;
+inline void FuncValidator::fixed_signature(const Instr& instr) {
+  const FixedSignature* sig = &kFixed<32>[static_cast<size_t>(instr.op)];
+  if (sig->has_immediate) {
+    const OpInfo& info = op_info(instr.op);
+    check_immediates(instr, info);
+    if (sig->has_address && address_type(instr, info) == kI64)
+      sig = &kFixed<64>[static_cast<size_t>(instr.op)];
   }
-  const ValType address = address_type(instr, info);
-  std::array<ValType, 4> params = sig.params;
-  for (u8 i = 0; i < sig.param_count; ++i)
-    if (params[i].is_bottom()) params[i] = address;
-  pop(Types(params.data(), sig.param_count));
-  for (u8 i = 0; i < sig.result_count; ++i) push(sig.results[i].is_bottom() ? address : sig.results[i]);
+  if (operands_.size() - floor_ >= sig->param_count && operands_.top_is(sig->pattern)) [[likely]]
+    return operands_.replace(sig->param_count, sig->results.data(), sig->result_count);
+  pop(Types(sig->params.data(), sig->param_count));
+  for (u8 i = 0; i < sig->result_count; ++i) push(sig->results[i]);
 }
 
 // The type of the letter `a`: how the memory or table that the immediates name is addressed.
@@ -374,7 +378,7 @@ void FuncValidator::check_immediates(const Instr& instr, const OpInfo& info) {
       check_memarg(instr.mem, info);
       check_lane(instr.lane, 16u / info.width);
       break;
-    case Imm::lane: check_lane(instr.lane, kFixed[static_cast<size_t>(instr.op)].lanes); break;
+    case Imm::lane: check_lane(instr.lane, kFixed<32>[static_cast<size_t>(instr.op)].lanes); break;
     case Imm::lanes16:
       for (u8 lane : instr.v128) check_lane(lane, 32);
       break;

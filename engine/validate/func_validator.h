@@ -12,6 +12,7 @@
 #include "engine/errors.h"
 #include "engine/module.h"
 #include "engine/reader.h"
+#include "engine/validate/operand_stack.h"
 
 namespace tenon {
 
@@ -47,11 +48,10 @@ class FuncValidator {
   // For translators.
   u32 local_count() const { return static_cast<u32>(local_types_.size()); }
   ValType local_type(u32 local) const { return local_types_[local]; }
-  u32 height() const { return static_cast<u32>(operands_.size()); }
+  u32 height() const { return operands_.size(); }
   // The type of an operand, 0 being the top; bottom where the stack is polymorphic.
   ValType operand(u32 depth) const {
-    return depth < operands_.size() - controls_.back().height ? operands_[operands_.size() - 1 - depth]
-                                                              : kBottom;
+    return depth < operands_.size() - floor_ ? operands_[operands_.size() - 1 - depth] : kBottom;
   }
   bool reachable() const { return !controls_.back().unreachable; }
   const ControlFrame& control(u32 label) const { return controls_[controls_.size() - 1 - label]; }
@@ -67,7 +67,7 @@ class FuncValidator {
   using Types = std::span<const ValType>;
 
   // Operands. pop(expected) gives what was there, bottom from a polymorphic stack.
-  void push(ValType t) { operands_.push_back(t); }
+  void push(ValType t) { operands_.push(t); }
   void push(Types types);
   ValType pop();
   ValType pop(ValType expected);
@@ -84,9 +84,7 @@ class FuncValidator {
   ControlFrame pop_control();
   void set_unreachable();
   // True when whatever is popped next comes from a polymorphic stack.
-  bool polymorphic() const {
-    return controls_.back().unreachable && operands_.size() == controls_.back().height;
-  }
+  bool polymorphic() const { return controls_.back().unreachable && operands_.size() == floor_; }
   const ControlFrame* label(u32 index);  // null and an error when there is none
   bool matches(Types actual, Types expected) const;
 
@@ -202,7 +200,9 @@ class FuncValidator {
   const ModuleLimits limits_;
   FuncIdx func_;
   u64 offset_ = 0;  // of the current instruction
-  std::vector<ValType> local_types_, operands_;
+  std::vector<ValType> local_types_;
+  OperandStack operands_;
+  u32 floor_ = 0;  // operands below the innermost frame
   std::vector<ControlFrame> controls_;
   Types results_;
   // Locals without a default: whether each has been set here, and in which order (spec: valid/conventions,
@@ -210,7 +210,6 @@ class FuncValidator {
   bool track_inits_ = false;
   std::vector<bool> initialised_;
   std::vector<u32> inits_;
-  std::vector<ValType> kept_;  // br_table's operands while they are checked
   // Constant expressions.
   bool constant_ = false;
   u32 known_globals_ = 0;
