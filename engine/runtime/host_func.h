@@ -195,7 +195,8 @@ ArgError read_param(const GuestMemory& m, const Slot*& s, T& out) {
     using Raw = std::conditional_t<sizeof(T) == 8, u64, u32>;
     const Raw raw = read_slot<Raw>(*s++);
     out = static_cast<T>(raw);
-    if (sizeof(T) < sizeof(Raw) && static_cast<Raw>(out) != raw) return ArgError::invalid_value;
+    if constexpr (sizeof(T) < sizeof(Raw))
+      if (raw >> (8 * sizeof(T))) return ArgError::invalid_value;
     if constexpr (requires { guest_valid(out); })
       if (!guest_valid(out)) return ArgError::invalid_value;
   }

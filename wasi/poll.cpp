@@ -1,0 +1,181 @@
+// poll_oneoff: clocks, files, pipes, sockets and streams in one wait.
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <vector>
+
+#include "wasi/errno.h"
+#include "wasi/preview1.h"
+
+namespace tenon::wasi {
+namespace {
+
+constexpr u64 kForever = ~u64{0};
+constexpr u32 kMaxSubscriptions = 1 << 20;  // poll(2) itself allows fewer descriptors
+// The longest single wait: an absolute time on the real-time clock is looked at again, since that clock can
+// be set.
+constexpr u64 kLongestWait = 10'000'000'000;
+
+u64 now(clockid_t clock) {
+  timespec t;
+  ::clock_gettime(clock, &t);
+  return static_cast<u64>(t.tv_sec) * 1'000'000'000 + static_cast<u64>(t.tv_nsec);
+}
+
+// A clock subscription: when it is over, on which clock.
+struct Timer {
+  u32 subscription;
+  clockid_t clock;
+  u64 deadline;
+  u64 remaining() const {
+    const u64 t = now(clock);
+    return t >= deadline ? 0 : deadline - t;
+  }
+};
+// A descriptor subscription; its pollfd is at the same index.
+struct Watch {
+  u32 subscription;
+  EntryRef entry;
+};
+
+class OneOff {
+ public:
+  OneOff(const WasiContext& context, std::vector<Subscription> subscriptions)
+      : context_(context), subscriptions_(std::move(subscriptions)) {}
+
+  // Blocks until at least one event is there. Error: intr.
+  Expect<void> wait() {
+    for (u32 i = 0; i < subscriptions_.size(); i++) subscribe(i);
+    while (true) {
+      u64 timeout = events_.empty() ? kForever : 0;
+      for (const Timer& timer : timers_) timeout = std::min(timeout, timer.remaining());
+      TRY(poll_once(std::min(timeout, kLongestWait)));
+      for (size_t i = 0; i < watches_.size(); i++)
+        if (pollfds_[i].revents) descriptor_event(watches_[i], pollfds_[i].revents);
+      for (const Timer& timer : timers_)
+        if (timer.remaining() == 0) add(timer.subscription, Errno::success);
+      if (!events_.empty()) return {};
+    }
+  }
+
+  const std::vector<Event>& events() const { return events_; }
+
+ private:
+  Event& add(u32 subscription, Errno error) {
+    const Subscription& s = subscriptions_[subscription];
+    Event event{};
+    event.userdata = s.userdata;
+    event.error = error;
+    event.type = s.type;
+    return events_.emplace_back(event);
+  }
+
+  void subscribe(u32 i) {
+    switch (subscriptions_[i].type) {
+      case Eventtype::clock: return subscribe_clock(i);
+      case Eventtype::fd_read:
+      case Eventtype::fd_write: return subscribe_descriptor(i);
+    }
+    add(i, Errno::inval);
+  }
+
+  void subscribe_clock(u32 i) {
+    const Subscription& s = subscriptions_[i];
+    const auto id = static_cast<Clockid>(s.id);
+    if (!guest_valid(id) || !guest_valid(s.flags)) {
+      add(i, Errno::inval);
+      return;
+    }
+    if (id != Clockid::realtime && id != Clockid::monotonic) {
+      add(i, Errno::notsup);
+      return;
+    }
+    if (s.flags.has(Subclockflag::abstime)) {
+      timers_.push_back({i, id == Clockid::realtime ? CLOCK_REALTIME : CLOCK_MONOTONIC, s.timeout});
+      return;
+    }
+    // A duration is the same on both clocks, and only one of them can't be set.
+    const u64 start = now(CLOCK_MONOTONIC);
+    timers_.push_back({i, CLOCK_MONOTONIC, s.timeout > kForever - start ? kForever : start + s.timeout});
+  }
+
+  void subscribe_descriptor(u32 i) {
+    const Subscription& s = subscriptions_[i];
+    const bool reads = s.type == Eventtype::fd_read;
+    auto entry = context_.any(static_cast<Fd>(s.id), Right::poll_fd_readwrite);
+    if (entry && !(*entry)->is_directory())
+      if (auto ok = (*entry)->require(reads ? Right::fd_read : Right::fd_write); !ok)
+        entry = std::unexpected(ok.error());
+    if (!entry) {
+      add(i, entry.error());
+      return;
+    }
+    if ((*entry)->is_stream()) {  // the embedder's functions are taken to be ready
+      add(i, Errno::success).nbytes = 1;
+      return;
+    }
+    pollfds_.push_back({(*entry)->host.get(), static_cast<short>(reads ? POLLIN : POLLOUT), 0});
+    watches_.push_back({i, std::move(*entry)});
+  }
+
+  Expect<void> poll_once(u64 nanoseconds) {
+    const timespec t{static_cast<time_t>(nanoseconds / 1'000'000'000),
+                     static_cast<long>(nanoseconds % 1'000'000'000)};
+    for (pollfd& p : pollfds_) p.revents = 0;
+    if (::ppoll(pollfds_.data(), pollfds_.size(), &t, nullptr) < 0) return host_error();
+    return {};
+  }
+
+  void descriptor_event(const Watch& watch, short revents) {
+    if (revents & POLLNVAL) {
+      add(watch.subscription, Errno::badf);
+      return;
+    }
+    Event& event = add(watch.subscription, Errno::success);
+    if (revents & (POLLHUP | POLLERR)) event.flags = Eventrwflag::hangup;
+    event.nbytes = event.type == Eventtype::fd_read ? readable(*watch.entry) : kPipeAtomic;
+  }
+
+  // Bytes that a read would give now, as far as the host can say.
+  static u64 readable(const FdEntry& entry) {
+    const int fd = entry.host.get();
+    struct stat st;
+    if (entry.type == Filetype::regular_file && ::fstat(fd, &st) == 0) {
+      const off_t at = ::lseek(fd, 0, SEEK_CUR);
+      return at >= 0 && at < st.st_size ? static_cast<u64>(st.st_size - at) : 0;
+    }
+    int n = 0;
+    return ::ioctl(fd, FIONREAD, &n) == 0 && n > 0 ? static_cast<u64>(n) : 0;
+  }
+
+  static constexpr u64 kPipeAtomic = 4096;  // what a writable pipe takes at least (PIPE_BUF)
+  const WasiContext& context_;
+  std::vector<Subscription> subscriptions_;
+  std::vector<Timer> timers_;
+  std::vector<Watch> watches_;
+  std::vector<pollfd> pollfds_;
+  std::vector<Event> events_;
+};
+
+}  // namespace
+
+Expect<Size> poll_oneoff(WasiContext& context, GuestMemory memory, GuestAddr in, GuestAddr out, Size count) {
+  if (count == 0 || count > kMaxSubscriptions) return std::unexpected(Errno::inval);
+  const u8* from = memory.at(static_cast<u32>(in), u64{count} * sizeof(Subscription));
+  u8* to = memory.at(static_cast<u32>(out), u64{count} * sizeof(Event));
+  if (!from || !to) return std::unexpected(Errno::fault);
+  std::vector<Subscription> subscriptions(count);
+  std::memcpy(subscriptions.data(), from, count * sizeof(Subscription));
+  OneOff one_off(context, std::move(subscriptions));
+  TRY(one_off.wait());
+  // Each subscription makes at most one event, so they fit.
+  std::memcpy(to, one_off.events().data(), one_off.events().size() * sizeof(Event));
+  return static_cast<Size>(one_off.events().size());
+}
+
+}  // namespace tenon::wasi
