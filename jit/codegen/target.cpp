@@ -1,0 +1,141 @@
+// Optimisation pipelines, code generation and the tables of an object file.
+#include "jit/codegen/target.h"
+
+#include <llvm/Analysis/CGSCCPassManager.h>
+#include <llvm/Analysis/LoopAnalysisManager.h>
+#include <llvm/DebugInfo/DWARF/DWARFContext.h>
+#include <llvm/IR/LegacyPassManager.h>
+#include <llvm/MC/TargetRegistry.h>
+#include <llvm/Object/ELFObjectFile.h>
+#include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/SmallVectorMemoryBuffer.h>
+#include <llvm/Support/TargetSelect.h>
+#include <llvm/TargetParser/Host.h>
+#include <llvm/TargetParser/SubtargetFeature.h>
+
+#include <mutex>
+
+namespace tenon::jit {
+namespace {
+
+// By optimisation level. Guests come from optimising compilers: what pays is turning locals into values, removing what
+// Wasm's stack code and its address arithmetic repeat, and loops. No pass may look across functions: each must stay
+// replaceable, and have its frame in backtraces. No loop-idiom: it would call memset outside of the helper table.
+constexpr const char* kPipelines[] = {
+    "",
+    "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,simplifycfg",
+    "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,correlated-propagation,jump-threading,"
+    "simplifycfg,reassociate,loop-simplify,lcssa,loop-mssa(loop-rotate,licm,simple-loop-unswitch<no-nontrivial>),"
+    "simplifycfg,instcombine<no-verify-fixpoint>,loop(indvars,loop-deletion,loop-unroll-full),sroa,gvn,sccp,bdce,"
+    "instcombine<no-verify-fixpoint>,jump-threading,correlated-propagation,adce,dse,loop-mssa(licm),simplifycfg,"
+    "instcombine<no-verify-fixpoint>,loop-vectorize,slp-vectorizer,vector-combine,loop-unroll<O2>,"
+    "instcombine<no-verify-fixpoint>,loop-mssa(licm),"
+    "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-insts>",
+};
+constexpr size_t kLastPipeline = std::size(kPipelines) - 1;
+
+void initialise_llvm() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    llvm::InitializeNativeTarget();
+    llvm::InitializeNativeTargetAsmPrinter();
+    llvm::InitializeNativeTargetAsmParser();
+  });
+}
+
+Error llvm_error(llvm::Error error) {
+  return {ErrorCategory::unsupported, "LLVM: " + llvm::toString(std::move(error)), {}};
+}
+
+}  // namespace
+
+bool host_has_fma() {
+  static const bool kHas = llvm::sys::getHostCPUFeatures().lookup("fma");
+  return kHas;
+}
+
+Result<std::unique_ptr<Target>> Target::create(u8 opt_level) {
+  initialise_llvm();
+  const auto host = llvm::sys::getHostCPUFeatures();
+  if (!host.lookup("sse4.1"))
+    return std::unexpected(
+        Error{ErrorCategory::unsupported, "compiled code needs a processor with SSE 4.1", {}});
+  llvm::SubtargetFeatures features;
+  for (const auto& feature : host) features.AddFeature(feature.first(), feature.second);
+  const llvm::Triple triple(llvm::sys::getProcessTriple());
+  std::string message;
+  const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, message);
+  if (!target) return std::unexpected(Error{ErrorCategory::unsupported, "LLVM: " + message, {}});
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;  // two roundings stay two roundings
+  constexpr llvm::CodeGenOptLevel kLevels[] = {llvm::CodeGenOptLevel::None, llvm::CodeGenOptLevel::Less,
+                                               llvm::CodeGenOptLevel::Default,
+                                               llvm::CodeGenOptLevel::Aggressive};
+  std::unique_ptr<Target> result(new Target);
+  result->opt_level_ = std::min<u8>(opt_level, 3);
+  result->machine_.reset(
+      target->createTargetMachine(triple, llvm::sys::getHostCPUName(), features.getString(), options,
+                                  llvm::Reloc::PIC_, llvm::CodeModel::Small, kLevels[result->opt_level_], true));
+  return result;
+}
+
+void Target::optimise(llvm::Module& module) {
+  const std::string pipeline = kPipelines[std::min<size_t>(opt_level_, kLastPipeline)];
+  if (pipeline.empty()) return;
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::PassBuilder builder(machine_.get());
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  llvm::FunctionPassManager passes;
+  if (auto error = builder.parsePassPipeline(passes, pipeline)) llvm::report_fatal_error(std::move(error));
+  for (llvm::Function& f : module)
+    if (!f.isDeclaration()) passes.run(f, functions);
+}
+
+Result<std::unique_ptr<llvm::MemoryBuffer>> Target::emit(llvm::Module& module) {
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream stream(bytes);
+  llvm::legacy::PassManager passes;
+  llvm::MCContext* context = nullptr;
+  if (machine_->addPassesToEmitMC(passes, context, stream, true))
+    return std::unexpected(
+        Error{ErrorCategory::unsupported, "LLVM: no code generator for this processor", {}});
+  passes.run(module);
+  return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(bytes), module.getModuleIdentifier(), false);
+}
+
+Result<ObjectTables> read_object_tables(const llvm::MemoryBuffer& buffer) {
+  auto file = llvm::object::ObjectFile::createObjectFile(buffer.getMemBufferRef());
+  if (!file) return std::unexpected(llvm_error(file.takeError()));
+  ObjectTables tables;
+  for (const llvm::object::ELFSymbolRef symbol : (*file)->symbols()) {
+    auto type = symbol.getType();
+    if (!type) return std::unexpected(llvm_error(type.takeError()));
+    if (*type != llvm::object::SymbolRef::ST_Function || symbol.getSize() == 0) continue;
+    auto name = symbol.getName();
+    if (!name) return std::unexpected(llvm_error(name.takeError()));
+    auto offset = symbol.getValue();
+    if (!offset) return std::unexpected(llvm_error(offset.takeError()));
+    tables.functions.push_back({name->str(), *offset, symbol.getSize()});
+    tables.code_size = std::max(tables.code_size, *offset + symbol.getSize());
+  }
+  auto dwarf = llvm::DWARFContext::create(**file);
+  for (const auto& unit : dwarf->compile_units()) {
+    const auto* table = dwarf->getLineTableForUnit(unit.get());
+    if (!table) continue;
+    for (const auto& row : table->Rows)
+      tables.lines.push_back({static_cast<u32>(row.Address.Address), row.EndSequence ? 0 : row.Line});
+  }
+  // Rows come in order; of several at one address the last counts.
+  if (!std::ranges::is_sorted(tables.lines, {}, &CodeLine::pc))
+    return std::unexpected(Error{ErrorCategory::unsupported, "LLVM: line table out of order", {}});
+  return tables;
+}
+
+}  // namespace tenon::jit

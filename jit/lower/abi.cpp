@@ -1,0 +1,45 @@
+// Wasm types and signatures in LLVM IR.
+#include "jit/lower/abi.h"
+
+namespace tenon::jit {
+
+llvm::Type* lower_type(llvm::LLVMContext& context, ValType type) {
+  switch (type.kind()) {
+    case ValKind::i32: return llvm::Type::getInt32Ty(context);
+    case ValKind::f32: return llvm::Type::getFloatTy(context);
+    case ValKind::f64: return llvm::Type::getDoubleTy(context);
+    case ValKind::v128: return llvm::FixedVectorType::get(llvm::Type::getInt64Ty(context), 2);
+    case ValKind::i64:
+    case ValKind::ref:
+    case ValKind::bottom: break;
+  }
+  return llvm::Type::getInt64Ty(context);
+}
+
+NativeSignature::NativeSignature(llvm::LLVMContext& context, const FuncType& wasm)
+    : has_results_pointer(wasm.results.size() > kRegisterResults), first_param(has_results_pointer ? 2 : 1) {
+  std::vector<llvm::Type*> params(first_param, llvm::PointerType::get(context, 0));
+  for (ValType t : wasm.params) params.push_back(lower_type(context, t));
+  llvm::Type* result = llvm::Type::getVoidTy(context);
+  if (wasm.results.size() == 1) result = lower_type(context, wasm.results[0]);
+  if (wasm.results.size() > 1)
+    result = llvm::StructType::get(lower_type(context, wasm.results[0]), lower_type(context, wasm.results[1]));
+  type = llvm::FunctionType::get(result, params, false);
+}
+
+std::string signature_key(const FuncType& type) {
+  static constexpr char kLetters[] = {'i', 'l', 'f', 'd', 'v', 'l', 'l'};  // by ValKind; references are i64
+  std::string key;
+  for (ValType t : type.params) key += kLetters[static_cast<size_t>(t.kind())];
+  key += ':';
+  for (ValType t : type.results) key += kLetters[static_cast<size_t>(t.kind())];
+  return key;
+}
+
+u32 memory_result_slots(const FuncType& type) {
+  u32 slots = 0;
+  for (size_t i = kRegisterResults; i < type.results.size(); ++i) slots += type.results[i].slots();
+  return slots;
+}
+
+}  // namespace tenon::jit

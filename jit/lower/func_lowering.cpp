@@ -1,0 +1,312 @@
+// The frame of a function's translation: prologue, locals, control stack, traps, order of memory accesses.
+#include "jit/lower/func_lowering.h"
+
+#include <llvm/IR/InlineAsm.h>
+#include <llvm/IR/Intrinsics.h>
+
+namespace tenon::jit {
+
+namespace {
+
+std::array<LowerFn, kOpCount> make_lowering_table() {
+  std::array<LowerFn, kOpCount> table{};
+  for (auto rows : {control_rows(), call_rows(), memory_rows(), table_rows(), numeric_rows(), simd_rows(), atomic_rows()})
+    for (const Row& row : rows) table[static_cast<size_t>(row.op)] = row.lower;
+  return table;
+}
+
+bool is_call(Op op) {
+  return op == Op::call || op == Op::call_indirect || op == Op::call_ref || op == Op::return_call ||
+         op == Op::return_call_indirect || op == Op::return_call_ref;
+}
+
+}  // namespace
+
+LowerFn lowering_of(Op op) {
+  static const auto kTable = make_lowering_table();
+  return kTable[static_cast<size_t>(op)];
+}
+
+FuncLowering::FuncLowering(Unit& unit, const ModulePlan& plan, FuncIdx func)
+    : unit_(unit),
+      plan_(plan),
+      func_(func),
+      type_(plan.module->func_type(func)),
+      signature_(unit.context(), type_),
+      fn_(unit.function(symbol_name(func), signature_.type, llvm::CallingConv::Tail)),
+      b_(unit.context()) {}
+
+Result<void> FuncLowering::run() {
+  const Function& f = wasm().functions[func_.value];
+  CodeReader reader(wasm(), f.body, f.offset);
+  TRY(prologue(reader));
+  Instr instr;
+  while (!controls_.empty() && reader.next(instr)) {
+    offset_ = instr.offset;
+    if (reachable_)
+      step(instr);
+    else
+      skip(instr);
+  }
+  if (reader.error()) return std::unexpected(*reader.error());
+  return {};
+}
+
+Result<void> FuncLowering::prologue(CodeReader& reader) {
+  std::vector<LocalRun> runs;
+  if (!reader.read_locals(runs)) return std::unexpected(*reader.error());
+  subprogram_ = unit_.subprogram(fn_);
+  entry_ = new_block("entry");
+  switch_to(entry_);
+  vm_ = fn_->getArg(0);
+  fn_->addParamAttr(0, llvm::Attribute::NonNull);
+  fn_->addParamAttr(0, llvm::Attribute::getWithAlignment(unit_.context(), llvm::Align(16)));
+  fn_->addDereferenceableParamAttr(0, plan_.layout.size);
+  store_context_ = unit_.store_context(b_, vm_);
+  for (size_t i = 0; i < type_.params.size(); ++i)
+    declare_local(type_.params[i], fn_->getArg(signature_.first_param + static_cast<u32>(i)));
+  for (const LocalRun& run : runs)
+    for (u32 i = 0; i < run.count; ++i) declare_local(run.type, llvm::Constant::getNullValue(type(run.type)));
+  check_stack();
+  check_interrupt();
+  BlockType none;
+  open(Op::block, none, nullptr);
+  controls_.back().label = new_block("return");
+  add_phis(controls_.back(), type_.results);
+  return {};
+}
+
+void FuncLowering::declare_local(ValType t, Value initial) {
+  llvm::Type* lowered = type(t);
+  auto* slot = b_.CreateAlloca(lowered);
+  b_.CreateStore(initial, slot);
+  locals_.push_back(slot);
+  local_types_.push_back(lowered);
+}
+
+// One compare against the limit, which lies far enough above the end of the stack for ordinary frames. What a frame
+// takes beyond that is guessed from the function's size.
+void FuncLowering::check_stack() {
+  const u64 code_size = wasm().functions[func_.value].body.size();
+  Value frame = b_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {unit_.ptr()}, {i32(0)});
+  const u64 locals = 16 * locals_.size();
+  if (const u64 guess = locals + 8 * code_size; guess > 16 * 1024)
+    frame = b_.CreateGEP(b_.getInt8Ty(), frame, b_.getInt64(-guess));
+  Value limit = unit_.load(b_, unit_.ptr(), store_context_, offsetof(StoreContext, stack_limit), AliasClass::runtime);
+  offset_ = wasm().functions[func_.value].offset;
+  trap_if(b_.CreateICmpULT(frame, limit), TrapCode::stack_exhausted);
+}
+
+void FuncLowering::check_interrupt() {
+  if (plan_.options.fuel) {
+    constexpr u64 kFuel = offsetof(StoreContext, fuel);
+    Value left = b_.CreateSub(unit_.load(b_, unit_.i64(), store_context_, kFuel, AliasClass::runtime), i64(1));
+    unit_.store(b_, left, store_context_, kFuel, AliasClass::runtime);
+    trap_if(b_.CreateICmpSLT(left, i64(0)), TrapCode::out_of_fuel);
+  }
+  // Volatile: other threads and signal handlers write these.
+  auto volatile_load = [&](llvm::Type* t, Value base, u64 at) {
+    auto* load = b_.CreateAlignedLoad(t, unit_.offset(b_, base, at), llvm::Align(4));
+    load->setVolatile(true);
+    return load;
+  };
+  if (plan_.options.interrupts) {
+    Value flag = volatile_load(unit_.i32(), store_context_, offsetof(StoreContext, interrupt));
+    trap_if(b_.CreateICmpNE(flag, i32(0)), TrapCode::interrupted);
+  }
+  if (plan_.options.epochs) {
+    Value clock = unit_.load(b_, unit_.ptr(), store_context_, offsetof(StoreContext, epoch), AliasClass::runtime, true);
+    Value deadline = volatile_load(unit_.i64(), store_context_, offsetof(StoreContext, epoch_deadline));
+    trap_if(b_.CreateICmpUGE(volatile_load(unit_.i64(), clock, 0), deadline), TrapCode::interrupted);
+  }
+}
+
+void FuncLowering::step(const Instr& instr) {
+  // Lines of the debug information are offsets in the module. Only code that can fault or call needs them.
+  const bool in_backtraces = op_info(instr.op).width != 0 || is_call(instr.op);
+  b_.SetCurrentDebugLocation(in_backtraces ? llvm::DebugLoc(llvm::DILocation::get(
+                                                 unit_.context(), static_cast<u32>(offset_), 0, subprogram_))
+                                           : llvm::DebugLoc());
+  lowering_of(instr.op)(*this, instr);
+}
+
+void FuncLowering::skip(const Instr& instr) {
+  switch (instr.op) {
+    case Op::block:
+    case Op::loop:
+    case Op::if_: ++skipped_blocks_; break;
+    case Op::else_:
+      if (skipped_blocks_ == 0) step(instr);
+      break;
+    case Op::end:
+      if (skipped_blocks_ == 0)
+        step(instr);
+      else
+        --skipped_blocks_;
+      break;
+    default: break;
+  }
+}
+
+std::vector<llvm::Value*> FuncLowering::pop_n(size_t n) {
+  std::vector<Value> out(stack_.end() - static_cast<std::ptrdiff_t>(n), stack_.end());
+  stack_.resize(stack_.size() - n);
+  return out;
+}
+
+std::vector<ValType> FuncLowering::block_params(const BlockType& t) const {
+  if (t.kind != BlockType::Kind::type) return {};
+  return wasm().type_registry().get(wasm().types[t.type.value]).func()->params;
+}
+
+std::vector<ValType> FuncLowering::block_results(const BlockType& t) const {
+  if (t.kind == BlockType::Kind::value) return {t.value};
+  if (t.kind == BlockType::Kind::empty) return {};
+  return wasm().type_registry().get(wasm().types[t.type.value]).func()->results;
+}
+
+void FuncLowering::add_phis(Control& c, const std::vector<ValType>& types) {
+  llvm::IRBuilder<> at(c.label, c.label->begin());
+  for (ValType t : types) c.phis.push_back(at.CreatePHI(type(t), 2));
+}
+
+void FuncLowering::open(Op op, const BlockType& block, llvm::BasicBlock* otherwise) {
+  const auto params = block_params(block);
+  Control c{op, block, nullptr, otherwise, {}, {}, stack_.size() - params.size()};
+  if (op == Op::loop) {
+    c.label = new_block("loop");
+    add_phis(c, params);
+    for (size_t i = 0; i < params.size(); ++i) {
+      c.phis[i]->addIncoming(stack_[c.height + i], b_.GetInsertBlock());
+      stack_[c.height + i] = c.phis[i];
+    }
+    b_.CreateBr(c.label);
+    switch_to(c.label);
+  } else {
+    c.params.assign(stack_.begin() + static_cast<std::ptrdiff_t>(c.height), stack_.end());
+    if (!controls_.empty()) {
+      c.label = new_block("end");
+      add_phis(c, block_results(block));
+    }
+  }
+  controls_.push_back(std::move(c));
+  if (op == Op::loop) check_interrupt();
+}
+
+void FuncLowering::else_branch() {
+  if (reachable_) branch_to(0);
+  Control& c = controls_.back();
+  switch_to(c.otherwise);
+  c.otherwise = nullptr;
+  stack_.resize(c.height);
+  stack_.insert(stack_.end(), c.params.begin(), c.params.end());
+  reachable_ = true;
+}
+
+void FuncLowering::close() {
+  if (controls_.back().op == Op::if_ && controls_.back().otherwise) else_branch();
+  if (controls_.back().op == Op::loop) {  // its results are where they are
+    controls_.pop_back();
+    return;
+  }
+  if (reachable_) branch_to(0);
+  Control c = std::move(controls_.back());
+  controls_.pop_back();
+  stack_.resize(c.height);
+  reachable_ = !c.label->hasNPredecessors(0);
+  if (!reachable_) {
+    c.label->eraseFromParent();
+    return;
+  }
+  switch_to(c.label);
+  stack_.insert(stack_.end(), c.phis.begin(), c.phis.end());
+  if (controls_.empty()) return_results();
+}
+
+llvm::BasicBlock* FuncLowering::edge_to(u32 label) {
+  Control& c = control(label);
+  const size_t n = c.phis.size();
+  for (size_t i = 0; i < n; ++i) c.phis[i]->addIncoming(stack_[stack_.size() - n + i], b_.GetInsertBlock());
+  return c.label;
+}
+
+void FuncLowering::branch_to(u32 label) {
+  b_.CreateBr(edge_to(label));
+  reachable_ = false;
+}
+
+// The results are on the stack.
+void FuncLowering::return_results() {
+  auto results = pop_n(type_.results.size());
+  u64 slot = 0;
+  for (size_t i = kRegisterResults; i < results.size(); ++i) {
+    unit_.store(b_, results[i], fn_->getArg(1), slot * sizeof(Slot), AliasClass::runtime);
+    slot += type_.results[i].slots();
+  }
+  if (results.empty()) {
+    b_.CreateRetVoid();
+  } else if (results.size() == 1) {
+    b_.CreateRet(results[0]);
+  } else {
+    Value pair = llvm::PoisonValue::get(fn_->getReturnType());
+    pair = b_.CreateInsertValue(pair, results[0], 0);
+    b_.CreateRet(b_.CreateInsertValue(pair, results[1], 1));
+  }
+  reachable_ = false;
+}
+
+void FuncLowering::trap(TrapCode code) {
+  auto* call = b_.CreateCall(unit_.raise_function(),
+                             {vm_, i64(static_cast<u64>(code) << 32 | (offset_ & 0xffff'ffff))});
+  call->setDoesNotReturn();
+  call->setTailCallKind(llvm::CallInst::TCK_NoTail);
+  b_.CreateUnreachable();
+}
+
+void FuncLowering::trap_if(Value condition, TrapCode code) {
+  llvm::BasicBlock* cold = new_block("trap");
+  llvm::BasicBlock* next = new_block();
+  b_.CreateCondBr(condition, cold, next, unit_.unlikely());
+  switch_to(cold);
+  trap(code);
+  switch_to(next);
+}
+
+void FuncLowering::trap_unless_none(Value trap_code) {
+  llvm::BasicBlock* cold = new_block("trap");
+  llvm::BasicBlock* next = new_block();
+  Value fine = b_.CreateICmpEQ(trap_code, b_.getInt8(static_cast<u8>(TrapCode::none)));
+  b_.CreateCondBr(b_.CreateNot(fine), cold, next, unit_.unlikely());
+  switch_to(cold);
+  Value code = b_.CreateShl(b_.CreateZExt(trap_code, unit_.i64()), 32);
+  auto* call = b_.CreateCall(unit_.raise_function(), {vm_, b_.CreateOr(code, i64(offset_ & 0xffff'ffff))});
+  call->setDoesNotReturn();
+  b_.CreateUnreachable();
+  switch_to(next);
+}
+
+// LLVM may delete an unused load and move stores over a load that faults: it does not know that faults are visible.
+// An inline assembly that might unwind, and needs the loaded value, keeps all in place, and costs no instruction
+// (docs/design/0001-abi.md, "Order of loads and traps"). The call must not become nounwind, the operand not "rm".
+void FuncLowering::barrier(Value keep_alive) {
+  llvm::Type* nothing = b_.getVoidTy();
+  llvm::InlineAsm* assembly;
+  std::vector<Value> args;
+  if (!keep_alive) {
+    auto* block = b_.GetInsertBlock();
+    auto* last = block->empty() ? nullptr : llvm::dyn_cast<llvm::CallInst>(&block->back());
+    if (last && last->isInlineAsm()) return;  // there is one
+    assembly = llvm::InlineAsm::get(llvm::FunctionType::get(nothing, false), "", "", true, false,
+                                    llvm::InlineAsm::AD_ATT, true);
+  } else {
+    llvm::Type* t = keep_alive->getType();
+    const bool in_vector_register = t->isFloatingPointTy() || t->isVectorTy();
+    assembly = llvm::InlineAsm::get(llvm::FunctionType::get(nothing, {t}, false), "", in_vector_register ? "x" : "r",
+                                    true, false, llvm::InlineAsm::AD_ATT, true);
+    args.push_back(keep_alive);
+  }
+  auto* call = b_.CreateCall(assembly, args);
+  call->setMemoryEffects(llvm::MemoryEffects::none());
+}
+
+}  // namespace tenon::jit

@@ -1,0 +1,147 @@
+// Translates one validated function body to LLVM IR: an SSA value for each operand, an alloca for each local, a phi for
+// each operand that crosses a label. Instructions are rows (Row) in control.cpp, calls.cpp, memory.cpp, tables.cpp,
+// numeric.cpp, simd.cpp and atomics.cpp; this class is what they share. Does not optimise and does not emit code.
+#pragma once
+#include <span>
+#include <vector>
+
+#include "engine/reader.h"
+#include "jit/lower/plan.h"
+#include "jit/lower/unit.h"
+
+namespace tenon::jit {
+
+class FuncLowering;
+using LowerFn = void (*)(FuncLowering&, const Instr&);
+struct Row {
+  Op op;
+  LowerFn lower;
+};
+std::span<const Row> control_rows();
+std::span<const Row> call_rows();
+std::span<const Row> memory_rows();
+std::span<const Row> table_rows();
+std::span<const Row> numeric_rows();
+std::span<const Row> simd_rows();
+std::span<const Row> atomic_rows();
+// Null for an instruction that compiled code does not know: its function stays in the interpreter.
+LowerFn lowering_of(Op op);
+
+class FuncLowering {
+ public:
+  using Value = llvm::Value*;
+
+  FuncLowering(Unit& unit, const ModulePlan& plan, FuncIdx func);
+  // Defines the function in the unit. Errors only when the code does not decode (callers pass validated modules).
+  Result<void> run();
+
+  // Operands.
+  void push(Value v) { stack_.push_back(v); }
+  Value pop() {
+    Value v = stack_.back();
+    stack_.pop_back();
+    return v;
+  }
+  Value& top() { return stack_.back(); }
+  // The topmost n, removed, in the order they were pushed.
+  std::vector<Value> pop_n(size_t n);
+
+  // Control. A Control is open for each enclosing block, the function's own first.
+  struct Control {
+    Op op;
+    BlockType type;
+    llvm::BasicBlock* label;       // where a branch to it goes: the loop's head, else the code after end
+    llvm::BasicBlock* otherwise;   // of an if whose else has not come yet
+    std::vector<llvm::PHINode*> phis;  // operands that arrive at the label
+    std::vector<Value> params;     // of an if: what else begins with
+    size_t height;                 // operands below its parameters
+  };
+  void open(Op op, const BlockType& type, llvm::BasicBlock* otherwise);
+  void else_branch();
+  void close();
+  // Branches, with the label's operands on top of the stack (which stay there).
+  void branch_to(u32 label);
+  // For conditional branches: records the operands and gives the target for an edge from the current block.
+  llvm::BasicBlock* edge_to(u32 label);
+  u32 outermost_label() const { return static_cast<u32>(controls_.size() - 1); }  // the function's own
+  void unreachable() { reachable_ = false; }  // after the current block has been ended
+  void return_results();
+  llvm::BasicBlock* new_block(const char* name = "") { return llvm::BasicBlock::Create(unit_.context(), name, fn_); }
+  void switch_to(llvm::BasicBlock* block) { b_.SetInsertPoint(block); }
+
+  // Traps.
+  void trap_if(Value condition, TrapCode code);
+  void trap(TrapCode code);                // ends the block
+  void trap_unless_none(Value trap_code);  // of a helper that gives a TrapCode
+  // Keeps loads and stores in the guest's order around it; with a value: that value is computed before.
+  void barrier(Value keep_alive = nullptr);
+  void check_interrupt();
+
+  // Locals and globals.
+  Value local(u32 index) { return locals_[index]; }
+  llvm::Type* local_type(u32 index) { return local_types_[index]; }
+  Value global_cell(GlobalIdx g);
+
+  // Memory access: a pointer to `width` bytes at the operand `index` plus the immediate's offset, checked or guarded.
+  Value address(const MemArg& mem, Value index, u32 width);
+  Value memory_desc(MemoryIdx m);
+  const MemoryPlan& memory_plan(MemoryIdx m) const { return plan_.memories[m.value]; }
+  Value load(const Instr& i, llvm::Type* type);
+  void store(const Instr& i, Value value, Value index);
+  Value table_desc(u32 table);
+
+  // Calls.
+  Value func_ref(FuncIdx f);
+  // Calls code in the native convention with the arguments on the stack, and pushes the results.
+  void call_native(const FuncType& type, Value entry, Value native_context);
+  void tail_call_native(const FuncType& type, Value entry, Value native_context);
+  Value call_helper(Helper helper, llvm::ArrayRef<Value> args);
+  void call_host(FuncIdx f);
+
+  llvm::IRBuilder<>& ir() { return b_; }
+  Unit& unit() { return unit_; }
+  const ModulePlan& plan() const { return plan_; }
+  const Module& wasm() const { return *plan_.module; }
+  llvm::Function* fn() { return fn_; }
+  Value vm() { return vm_; }
+  Value store_context() { return store_context_; }
+  Value i32(u32 v) { return b_.getInt32(v); }
+  Value i64(u64 v) { return b_.getInt64(v); }
+  Value load_vm(llvm::Type* type, u64 offset, bool constant) {
+    return unit_.load(b_, type, vm_, offset, AliasClass::runtime, constant);
+  }
+  llvm::Type* type(ValType t) { return lower_type(unit_.context(), t); }
+  std::vector<ValType> block_params(const BlockType& t) const;
+  std::vector<ValType> block_results(const BlockType& t) const;
+
+ private:
+  Result<void> prologue(CodeReader& reader);
+  void declare_local(ValType type, Value initial);
+  void step(const Instr& instr);
+  void skip(const Instr& instr);
+  void check_stack();
+  Control& control(u32 label) { return controls_[controls_.size() - 1 - label]; }
+  void add_phis(Control& c, const std::vector<ValType>& types);
+  Value results_buffer(const FuncType& type);
+
+  Unit& unit_;
+  const ModulePlan& plan_;
+  FuncIdx func_;
+  const FuncType& type_;
+  NativeSignature signature_;
+  llvm::Function* fn_;
+  llvm::IRBuilder<> b_;
+  llvm::DISubprogram* subprogram_ = nullptr;
+  llvm::BasicBlock* entry_ = nullptr;
+  Value vm_ = nullptr, store_context_ = nullptr;
+  std::vector<Value> stack_, locals_;
+  std::vector<llvm::Type*> local_types_;
+  std::vector<Control> controls_;
+  llvm::AllocaInst* results_buffer_ = nullptr;
+  u32 results_buffer_slots_ = 0;
+  u64 offset_ = 0;  // of the instruction being lowered
+  bool reachable_ = true;
+  u32 skipped_blocks_ = 0;  // open inside unreachable code
+};
+
+}  // namespace tenon::jit

@@ -1,0 +1,122 @@
+// Thunks: array → native (array entry and inner function) and native → array.
+#include "jit/lower/thunks.h"
+
+#include "engine/runtime/host_func.h"
+#include "engine/runtime/vm.h"
+
+namespace tenon::jit {
+namespace {
+
+using V = llvm::Value*;
+using Builder = llvm::IRBuilder<>;
+
+static_assert(offsetof(VMContext, store) == 0 && offsetof(HostFunc, store) == 0,
+              "the native entry finds the store at the start of either");
+
+Builder start(Unit& u, llvm::Function* fn) { return Builder(llvm::BasicBlock::Create(u.context(), "", fn)); }
+
+V load_slot(Unit& u, Builder& b, V slots, u64 slot, ValType type) {
+  auto* load = b.CreateAlignedLoad(lower_type(u.context(), type), u.offset(b, slots, slot * sizeof(Slot)), llvm::Align(8));
+  load->setMetadata(llvm::LLVMContext::MD_tbaa, u.alias_tag(AliasClass::runtime));
+  return load;
+}
+
+// Slots that a list of values takes, the first `n` of them.
+u64 slots_before(const std::vector<ValType>& types, size_t n) {
+  u64 slots = 0;
+  for (size_t i = 0; i < n && i < types.size(); ++i) slots += types[i].slots();
+  return slots;
+}
+
+// u32 (FuncRef* self, Slot* slots): enters the inner function through the entry stub.
+void lower_array_entry(Unit& u, const ThunkNames& names, llvm::Function* inner) {
+  auto* fn = u.function(names.array_entry, llvm::FunctionType::get(u.i32(), {u.ptr(), u.ptr()}, false),
+                        llvm::CallingConv::C);
+  Builder b = start(u, fn);
+  V self = fn->getArg(0);
+  V vm = u.load(b, u.ptr(), self, offsetof(FuncRef, vmctx), AliasClass::runtime);
+  V store = u.store_context(b, vm);
+  b.CreateRet(u.call_helper(b, store, Helper::tenon_jit_enter, {self, fn->getArg(1), inner, store}));
+}
+
+// Arguments from slots, the native call, results to slots.
+llvm::Function* lower_inner(Unit& u, const ThunkNames& names, const FuncType& type) {
+  auto* fn = u.function(names.inner,
+                        llvm::FunctionType::get(llvm::Type::getVoidTy(u.context()), {u.ptr(), u.ptr()}, false),
+                        llvm::CallingConv::C, llvm::GlobalValue::InternalLinkage);
+  Builder b = start(u, fn);
+  V self = fn->getArg(0), slots = fn->getArg(1);
+  NativeSignature signature(u.context(), type);
+  std::vector<V> args{u.load(b, u.ptr(), self, offsetof(FuncRef, native_context), AliasClass::runtime)};
+  // Results beyond the registers go straight to their slots: arguments have been read by then.
+  if (signature.has_results_pointer)
+    args.push_back(u.offset(b, slots, slots_before(type.results, kRegisterResults) * sizeof(Slot)));
+  for (size_t i = 0; i < type.params.size(); ++i)
+    args.push_back(load_slot(u, b, slots, slots_before(type.params, i), type.params[i]));
+  V entry = u.load(b, u.ptr(), self, offsetof(FuncRef, native_entry), AliasClass::runtime);
+  auto* call = b.CreateCall(signature.type, entry, args);
+  call->setCallingConv(llvm::CallingConv::Tail);
+  call->setTailCallKind(llvm::CallInst::TCK_NoTail);
+  if (type.results.size() == 1) u.store(b, call, slots, 0, AliasClass::runtime);
+  if (type.results.size() > 1)
+    for (unsigned i = 0; i < kRegisterResults; ++i)
+      u.store(b, b.CreateExtractValue(call, i), slots, slots_before(type.results, i) * sizeof(Slot),
+              AliasClass::runtime);
+  b.CreateRetVoid();
+  return fn;
+}
+
+// tailcc R (FuncRef* self, [results], params...): calls the array entry.
+void lower_native_entry(Unit& u, const ThunkNames& names, const FuncType& type) {
+  NativeSignature signature(u.context(), type);
+  auto* fn = u.function(names.native_entry, signature.type, llvm::CallingConv::Tail);
+  Builder b = start(u, fn);
+  V self = fn->getArg(0);
+  const u64 count = std::max<u64>({slots_before(type.params, ~size_t{0}), slots_before(type.results, ~size_t{0}), 1});
+  V slots = b.CreateAlloca(llvm::ArrayType::get(u.i64(), count));
+  for (u32 i = 0; i < type.params.size(); ++i)
+    u.store(b, fn->getArg(signature.first_param + i), slots, slots_before(type.params, i) * sizeof(Slot),
+            AliasClass::runtime);
+  V entry = u.load(b, u.ptr(), self, offsetof(FuncRef, array_entry), AliasClass::runtime);
+  auto* status = b.CreateCall(llvm::FunctionType::get(u.i32(), {u.ptr(), u.ptr()}, false), entry, {self, slots});
+  status->setTailCallKind(llvm::CallInst::TCK_NoTail);
+  auto* cold = llvm::BasicBlock::Create(u.context(), "not_ok", fn);
+  auto* done = llvm::BasicBlock::Create(u.context(), "ok", fn);
+  b.CreateCondBr(b.CreateICmpNE(status, b.getInt32(static_cast<u32>(Status::ok))), cold, done, u.unlikely());
+  b.SetInsertPoint(cold);
+  // The store: through the defining instance, or the host function's record. FuncRef::vmctx of a host
+  // function is null, and its `code` is the HostFunc.
+  V vm = u.load(b, u.ptr(), self, offsetof(FuncRef, vmctx), AliasClass::runtime);
+  V host = u.load(b, u.ptr(), self, offsetof(FuncRef, code), AliasClass::runtime);
+  V holder = b.CreateSelect(b.CreateIsNull(vm), host, vm);
+  V store = u.load(b, u.ptr(), holder, 0, AliasClass::runtime);
+  u.call_helper(b, store, Helper::tenon_jit_resume_call, {self, slots, status});
+  b.CreateBr(done);
+  b.SetInsertPoint(done);
+  for (size_t i = kRegisterResults; i < type.results.size(); ++i) {
+    const u64 first = slots_before(type.results, kRegisterResults);
+    const u64 slot = slots_before(type.results, i);
+    u.store(b, load_slot(u, b, slots, slot, type.results[i]), fn->getArg(1), (slot - first) * sizeof(Slot),
+            AliasClass::runtime);
+  }
+  if (type.results.empty()) {
+    b.CreateRetVoid();
+  } else if (type.results.size() == 1) {
+    b.CreateRet(load_slot(u, b, slots, 0, type.results[0]));
+  } else {
+    V pair = llvm::PoisonValue::get(fn->getReturnType());
+    for (unsigned i = 0; i < kRegisterResults; ++i)
+      pair = b.CreateInsertValue(pair, load_slot(u, b, slots, slots_before(type.results, i), type.results[i]), i);
+    b.CreateRet(pair);
+  }
+}
+
+}  // namespace
+
+void lower_thunks(Unit& unit, const FuncType& type) {
+  const ThunkNames names(signature_key(type));
+  lower_array_entry(unit, names, lower_inner(unit, names, type));
+  lower_native_entry(unit, names, type);
+}
+
+}  // namespace tenon::jit
