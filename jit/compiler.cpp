@@ -1,5 +1,5 @@
-// Drives lowering, optimisation, code generation and linking of a module's units in parallel, and sets the entries of
-// its functions.
+// Drives lowering, optimisation, code generation and linking of a module's units in parallel, and sets the
+// entries of its functions.
 #include "jit/compiler.h"
 
 #include <fmt/format.h>
@@ -42,7 +42,8 @@ Result<void> verify(const llvm::Module& module) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   if (!llvm::verifyModule(module, &stream)) return {};
-  return std::unexpected(Error{ErrorCategory::unsupported, "the compiler made invalid IR: " + stream.str(), {}});
+  return std::unexpected(
+      Error{ErrorCategory::unsupported, "the compiler made invalid IR: " + stream.str(), {}});
 }
 
 void dump(const llvm::Module& module, const JitOptions& options, const std::string& name) {
@@ -223,7 +224,8 @@ Result<void> JitCompiler::adopt(Instance& instance) {
   }
   for (u32 m = 0; m < module.memories.size(); ++m) {
     const MemoryDesc& desc = instance.memory(MemoryIdx{m})->desc();
-    if (plan.memories[m].guarded) memory_nodes_.push_back(guarded_memories().add(desc.base, desc.reserved, nullptr));
+    if (plan.memories[m].guarded)
+      memory_nodes_.push_back(guarded_memories().add(desc.base, desc.reserved, nullptr));
   }
   set_entries(instance, plan);
   return {};

@@ -9,9 +9,8 @@ namespace tenon::jit {
 namespace {
 
 const JitPlugin kPlugin{
-    .create_compiler = [](Store& store, const JitPluginOptions& options) -> Result<std::unique_ptr<Compiler>> {
-      return create_compiler(store, JitOptions{options});
-    },
+    .create_compiler = [](Store& store, const JitPluginOptions& options)
+        -> Result<std::unique_ptr<Compiler>> { return create_compiler(store, JitOptions{options}); },
     .version = [] { return std::string("LLVM " LLVM_VERSION_STRING); },
 };
 

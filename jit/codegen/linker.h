@@ -1,4 +1,5 @@
-// Puts objects into executable memory (ORC with JITLink). Code is written first and made executable after: never both.
+// Puts objects into executable memory (ORC with JITLink). Code is written first and made executable after:
+// never both.
 #pragma once
 #include <llvm/ExecutionEngine/Orc/Core.h>
 #include <llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h>
@@ -20,8 +21,8 @@ class CodeLinker {
   CodeLinker(const CodeLinker&) = delete;
   CodeLinker& operator=(const CodeLinker&) = delete;
 
-  // Links objects that may refer to each other and to nothing else. Gives the addresses of `symbols`, in order.
-  // Errors: unsupported, with LLVM's message (no executable memory, for one).
+  // Links objects that may refer to each other and to nothing else. Gives the addresses of `symbols`, in
+  // order. Errors: unsupported, with LLVM's message (no executable memory, for one).
   Result<std::vector<u64>> link(std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects,
                                 const std::vector<std::string>& symbols);
 

@@ -18,19 +18,25 @@
 namespace tenon::jit {
 namespace {
 
-// By optimisation level. Guests come from optimising compilers: what pays is turning locals into values, removing what
-// Wasm's stack code and its address arithmetic repeat, and loops. No pass may look across functions: each must stay
-// replaceable, and have its frame in backtraces. No loop-idiom: it would call memset outside of the helper table.
+// By optimisation level. Guests come from optimising compilers: what pays is turning locals into values,
+// removing what Wasm's stack code and its address arithmetic repeat, and loops. No pass may look across
+// functions: each must stay replaceable, and have its frame in backtraces. No loop-idiom: it would call
+// memset outside of the helper table.
 constexpr const char* kPipelines[] = {
     "",
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,simplifycfg",
-    "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,correlated-propagation,jump-threading,"
-    "simplifycfg,reassociate,loop-simplify,lcssa,loop-mssa(loop-rotate,licm,simple-loop-unswitch<no-nontrivial>),"
-    "simplifycfg,instcombine<no-verify-fixpoint>,loop(indvars,loop-deletion,loop-unroll-full),sroa,gvn,sccp,bdce,"
-    "instcombine<no-verify-fixpoint>,jump-threading,correlated-propagation,adce,dse,loop-mssa(licm),simplifycfg,"
+    "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,correlated-propagation,jump-"
+    "threading,"
+    "simplifycfg,reassociate,loop-simplify,lcssa,loop-mssa(loop-rotate,licm,simple-loop-unswitch<no-"
+    "nontrivial>),"
+    "simplifycfg,instcombine<no-verify-fixpoint>,loop(indvars,loop-deletion,loop-unroll-full),sroa,gvn,sccp,"
+    "bdce,"
+    "instcombine<no-verify-fixpoint>,jump-threading,correlated-propagation,adce,dse,loop-mssa(licm),"
+    "simplifycfg,"
     "instcombine<no-verify-fixpoint>,loop-vectorize,slp-vectorizer,vector-combine,loop-unroll<O2>,"
     "instcombine<no-verify-fixpoint>,loop-mssa(licm),"
-    "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-insts>",
+    "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
+    "insts>",
 };
 constexpr size_t kLastPipeline = std::size(kPipelines) - 1;
 
@@ -73,9 +79,9 @@ Result<std::unique_ptr<Target>> Target::create(u8 opt_level) {
                                                llvm::CodeGenOptLevel::Aggressive};
   std::unique_ptr<Target> result(new Target);
   result->opt_level_ = std::min<u8>(opt_level, 3);
-  result->machine_.reset(
-      target->createTargetMachine(triple, llvm::sys::getHostCPUName(), features.getString(), options,
-                                  llvm::Reloc::PIC_, llvm::CodeModel::Small, kLevels[result->opt_level_], true));
+  result->machine_.reset(target->createTargetMachine(
+      triple, llvm::sys::getHostCPUName(), features.getString(), options, llvm::Reloc::PIC_,
+      llvm::CodeModel::Small, kLevels[result->opt_level_], true));
   return result;
 }
 
@@ -107,7 +113,8 @@ Result<std::unique_ptr<llvm::MemoryBuffer>> Target::emit(llvm::Module& module) {
     return std::unexpected(
         Error{ErrorCategory::unsupported, "LLVM: no code generator for this processor", {}});
   passes.run(module);
-  return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(bytes), module.getModuleIdentifier(), false);
+  return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(bytes), module.getModuleIdentifier(),
+                                                         false);
 }
 
 Result<ObjectTables> read_object_tables(const llvm::MemoryBuffer& buffer) {

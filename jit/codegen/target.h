@@ -1,5 +1,5 @@
-// LLVM's back end for this host: optimises one unit's IR and emits an object file, and reads from it what the run time
-// needs to know. Linking is in linker.h.
+// LLVM's back end for this host: optimises one unit's IR and emits an object file, and reads from it what the
+// run time needs to know. Linking is in linker.h.
 #pragma once
 #include <llvm/IR/Module.h>
 #include <llvm/Support/MemoryBuffer.h>
@@ -39,7 +39,7 @@ struct ObjectSymbol {
 };
 struct ObjectTables {
   std::vector<ObjectSymbol> functions;  // global ones and local ones
-  std::vector<CodeLine> lines;          // sorted; lines of the debug information are offsets in the Wasm module
+  std::vector<CodeLine> lines;  // sorted; lines of the debug information are offsets in the Wasm module
   u64 code_size = 0;
 };
 Result<ObjectTables> read_object_tables(const llvm::MemoryBuffer& object);

@@ -23,7 +23,8 @@ NativeSignature::NativeSignature(llvm::LLVMContext& context, const FuncType& was
   llvm::Type* result = llvm::Type::getVoidTy(context);
   if (wasm.results.size() == 1) result = lower_type(context, wasm.results[0]);
   if (wasm.results.size() > 1)
-    result = llvm::StructType::get(lower_type(context, wasm.results[0]), lower_type(context, wasm.results[1]));
+    result =
+        llvm::StructType::get(lower_type(context, wasm.results[0]), lower_type(context, wasm.results[1]));
   type = llvm::FunctionType::get(result, params, false);
 }
 

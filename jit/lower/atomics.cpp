@@ -1,5 +1,5 @@
-// Atomic memory accesses (threads): sequentially consistent, with a check of natural alignment. memory.atomic.wait and
-// notify have no lowering yet: their functions stay in the interpreter.
+// Atomic memory accesses (threads): sequentially consistent, with a check of natural alignment.
+// memory.atomic.wait and notify have no lowering yet: their functions stay in the interpreter.
 #include "jit/lower/func_lowering.h"
 
 namespace tenon::jit {
@@ -17,7 +17,8 @@ V aligned_address(L& l, const Instr& i, V index) {
   if (width > 1) {
     V low = l.ir().CreateAnd(index, llvm::ConstantInt::get(index->getType(), width - 1));
     V offset = llvm::ConstantInt::get(index->getType(), i.mem.offset & (width - 1));
-    V sum = l.ir().CreateAnd(l.ir().CreateAdd(low, offset), llvm::ConstantInt::get(index->getType(), width - 1));
+    V sum =
+        l.ir().CreateAnd(l.ir().CreateAdd(low, offset), llvm::ConstantInt::get(index->getType(), width - 1));
     l.trap_if(l.ir().CreateIsNotNull(sum), TrapCode::unaligned_atomic);
   }
   return p;
@@ -60,21 +61,22 @@ void compare_exchange(L& l, const Instr& i) {
   V expected = l.pop();
   V p = aligned_address(l, i, l.pop());
   l.barrier();
-  V result = l.ir().CreateAtomicCmpXchg(p, l.ir().CreateTrunc(expected, cell(l, i)),
-                                        l.ir().CreateTrunc(replacement, cell(l, i)), alignment(i), kOrder, kOrder);
+  V result =
+      l.ir().CreateAtomicCmpXchg(p, l.ir().CreateTrunc(expected, cell(l, i)),
+                                 l.ir().CreateTrunc(replacement, cell(l, i)), alignment(i), kOrder, kOrder);
   V old = l.ir().CreateZExt(l.ir().CreateExtractValue(result, 0), expected->getType());
   l.barrier(old);
   l.push(old);
 }
 
-#define RMW_ROWS(name, op)                                    \
-  {Op::i32_atomic_rmw_##name, read_modify_write<op>},         \
-  {Op::i64_atomic_rmw_##name, read_modify_write<op>},         \
-  {Op::i32_atomic_rmw8_##name##_u, read_modify_write<op>},    \
-  {Op::i32_atomic_rmw16_##name##_u, read_modify_write<op>},   \
-  {Op::i64_atomic_rmw8_##name##_u, read_modify_write<op>},    \
-  {Op::i64_atomic_rmw16_##name##_u, read_modify_write<op>},   \
-  {Op::i64_atomic_rmw32_##name##_u, read_modify_write<op>}
+#define RMW_ROWS(name, op)                                                                                \
+  {Op::i32_atomic_rmw_##name, read_modify_write<op>}, {Op::i64_atomic_rmw_##name, read_modify_write<op>}, \
+      {Op::i32_atomic_rmw8_##name##_u, read_modify_write<op>},                                            \
+      {Op::i32_atomic_rmw16_##name##_u, read_modify_write<op>},                                           \
+      {Op::i64_atomic_rmw8_##name##_u, read_modify_write<op>},                                            \
+      {Op::i64_atomic_rmw16_##name##_u, read_modify_write<op>}, {                                         \
+    Op::i64_atomic_rmw32_##name##_u, read_modify_write<op>                                                \
+  }
 
 constexpr Row kRows[] = {
     {Op::atomic_fence, [](L& l, const Instr&) { l.ir().CreateFence(kOrder); }},

@@ -45,8 +45,8 @@ void FuncLowering::call_native(const FuncType& type, Value entry, Value native_c
   push(b_.CreateExtractValue(call, 1));
   u64 slot = 0;
   for (size_t i = kRegisterResults; i < type.results.size(); ++i) {
-    auto* load = b_.CreateAlignedLoad(this->type(type.results[i]), unit_.offset(b_, args[1], slot * sizeof(Slot)),
-                                      llvm::Align(8));
+    auto* load = b_.CreateAlignedLoad(this->type(type.results[i]),
+                                      unit_.offset(b_, args[1], slot * sizeof(Slot)), llvm::Align(8));
     load->setMetadata(llvm::LLVMContext::MD_tbaa, unit_.alias_tag(AliasClass::runtime));
     push(load);
     slot += type.results[i].slots();

@@ -36,7 +36,8 @@ void lower_br_table(L& l, const Instr& i) {
   }
   // A phi wants one operand for each edge, equal ones included.
   auto* jump = l.ir().CreateSwitch(index, l.edge_to(i.targets[cases]), static_cast<unsigned>(cases));
-  for (size_t c = 0; c < cases; ++c) jump->addCase(l.ir().getInt32(static_cast<u32>(c)), l.edge_to(i.targets[c]));
+  for (size_t c = 0; c < cases; ++c)
+    jump->addCase(l.ir().getInt32(static_cast<u32>(c)), l.edge_to(i.targets[c]));
   l.unreachable();
 }
 
@@ -72,20 +73,23 @@ void lower_br_on_non_null(L& l, const Instr& i) {
   l.pop();
 }
 
-// LLVM folds x * 1 and x - 0 to x, which would let signalling NaNs through; Wasm's arithmetic quiets them. So the
-// constants that are neutral somewhere are hidden from it. (No side effect: unused ones go, loops hoist them.)
+// LLVM folds x * 1 and x - 0 to x, which would let signalling NaNs through; Wasm's arithmetic quiets them. So
+// the constants that are neutral somewhere are hidden from it. (No side effect: unused ones go, loops hoist
+// them.)
 V float_const(L& l, V constant, bool neutral) { return neutral ? opaque_float(l.ir(), constant) : constant; }
 
 void lower_f32_const(L& l, const Instr& i) {
   const u32 bits = static_cast<u32>(i.bits);
   const u32 magnitude = bits & 0x7fff'ffff;
-  V c = llvm::ConstantFP::get(l.unit().context(), llvm::APFloat(llvm::APFloat::IEEEsingle(), llvm::APInt(32, bits)));
+  V c = llvm::ConstantFP::get(l.unit().context(),
+                              llvm::APFloat(llvm::APFloat::IEEEsingle(), llvm::APInt(32, bits)));
   l.push(float_const(l, c, magnitude == 0 || magnitude == 0x3f80'0000));
 }
 
 void lower_f64_const(L& l, const Instr& i) {
   const u64 magnitude = i.bits & ~(u64{1} << 63);
-  V c = llvm::ConstantFP::get(l.unit().context(), llvm::APFloat(llvm::APFloat::IEEEdouble(), llvm::APInt(64, i.bits)));
+  V c = llvm::ConstantFP::get(l.unit().context(),
+                              llvm::APFloat(llvm::APFloat::IEEEdouble(), llvm::APInt(64, i.bits)));
   l.push(float_const(l, c, magnitude == 0 || magnitude == 0x3ff0'0000'0000'0000));
 }
 
@@ -122,7 +126,9 @@ constexpr Row kRows[] = {
     {Op::f64_const, lower_f64_const},
     {Op::ref_null, [](L& l, const Instr&) { l.push(l.i64(kNullRef)); }},
     {Op::ref_is_null,
-     [](L& l, const Instr&) { l.push(l.ir().CreateZExt(l.ir().CreateICmpEQ(l.pop(), l.i64(0)), l.unit().i32())); }},
+     [](L& l, const Instr&) {
+       l.push(l.ir().CreateZExt(l.ir().CreateICmpEQ(l.pop(), l.i64(0)), l.unit().i32()));
+     }},
     {Op::ref_func,
      [](L& l, const Instr& i) {
        l.push(l.ir().CreatePtrToInt(l.func_ref(FuncIdx{i.index}), l.unit().i64()));
@@ -133,9 +139,7 @@ constexpr Row kRows[] = {
        l.push(l.ir().CreateZExt(l.ir().CreateICmpEQ(a, b), l.unit().i32()));
      }},
     {Op::ref_as_non_null,
-     [](L& l, const Instr&) {
-       l.trap_if(l.ir().CreateICmpEQ(l.top(), l.i64(0)), TrapCode::null_reference);
-     }},
+     [](L& l, const Instr&) { l.trap_if(l.ir().CreateICmpEQ(l.top(), l.i64(0)), TrapCode::null_reference); }},
 };
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace {
 
 std::array<LowerFn, kOpCount> make_lowering_table() {
   std::array<LowerFn, kOpCount> table{};
-  for (auto rows : {control_rows(), call_rows(), memory_rows(), table_rows(), numeric_rows(), simd_rows(), atomic_rows()})
+  for (auto rows :
+       {control_rows(), call_rows(), memory_rows(), table_rows(), numeric_rows(), simd_rows(), atomic_rows()})
     for (const Row& row : rows) table[static_cast<size_t>(row.op)] = row.lower;
   return table;
 }
@@ -84,15 +85,16 @@ void FuncLowering::declare_local(ValType t, Value initial) {
   local_types_.push_back(lowered);
 }
 
-// One compare against the limit, which lies far enough above the end of the stack for ordinary frames. What a frame
-// takes beyond that is guessed from the function's size.
+// One compare against the limit, which lies far enough above the end of the stack for ordinary frames. What a
+// frame takes beyond that is guessed from the function's size.
 void FuncLowering::check_stack() {
   const u64 code_size = wasm().functions[func_.value].body.size();
   Value frame = b_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {unit_.ptr()}, {i32(0)});
   const u64 locals = 16 * locals_.size();
   if (const u64 guess = locals + 8 * code_size; guess > 16 * 1024)
     frame = b_.CreateGEP(b_.getInt8Ty(), frame, b_.getInt64(-guess));
-  Value limit = unit_.load(b_, unit_.ptr(), store_context_, offsetof(StoreContext, stack_limit), AliasClass::runtime);
+  Value limit =
+      unit_.load(b_, unit_.ptr(), store_context_, offsetof(StoreContext, stack_limit), AliasClass::runtime);
   offset_ = wasm().functions[func_.value].offset;
   trap_if(b_.CreateICmpULT(frame, limit), TrapCode::stack_exhausted);
 }
@@ -100,7 +102,8 @@ void FuncLowering::check_stack() {
 void FuncLowering::check_interrupt() {
   if (plan_.options.fuel) {
     constexpr u64 kFuel = offsetof(StoreContext, fuel);
-    Value left = b_.CreateSub(unit_.load(b_, unit_.i64(), store_context_, kFuel, AliasClass::runtime), i64(1));
+    Value left =
+        b_.CreateSub(unit_.load(b_, unit_.i64(), store_context_, kFuel, AliasClass::runtime), i64(1));
     unit_.store(b_, left, store_context_, kFuel, AliasClass::runtime);
     trap_if(b_.CreateICmpSLT(left, i64(0)), TrapCode::out_of_fuel);
   }
@@ -115,7 +118,8 @@ void FuncLowering::check_interrupt() {
     trap_if(b_.CreateICmpNE(flag, i32(0)), TrapCode::interrupted);
   }
   if (plan_.options.epochs) {
-    Value clock = unit_.load(b_, unit_.ptr(), store_context_, offsetof(StoreContext, epoch), AliasClass::runtime, true);
+    Value clock =
+        unit_.load(b_, unit_.ptr(), store_context_, offsetof(StoreContext, epoch), AliasClass::runtime, true);
     Value deadline = volatile_load(unit_.i64(), store_context_, offsetof(StoreContext, epoch_deadline));
     trap_if(b_.CreateICmpUGE(volatile_load(unit_.i64(), clock, 0), deadline), TrapCode::interrupted);
   }
@@ -285,9 +289,10 @@ void FuncLowering::trap_unless_none(Value trap_code) {
   switch_to(next);
 }
 
-// LLVM may delete an unused load and move stores over a load that faults: it does not know that faults are visible.
-// An inline assembly that might unwind, and needs the loaded value, keeps all in place, and costs no instruction
-// (docs/design/0001-abi.md, "Order of loads and traps"). The call must not become nounwind, the operand not "rm".
+// LLVM may delete an unused load and move stores over a load that faults: it does not know that faults are
+// visible. An inline assembly that might unwind, and needs the loaded value, keeps all in place, and costs no
+// instruction (docs/design/0001-abi.md, "Order of loads and traps"). The call must not become nounwind, the
+// operand not "rm".
 void FuncLowering::barrier(Value keep_alive) {
   llvm::Type* nothing = b_.getVoidTy();
   llvm::InlineAsm* assembly;
@@ -301,12 +306,14 @@ void FuncLowering::barrier(Value keep_alive) {
   } else {
     llvm::Type* t = keep_alive->getType();
     const bool in_vector_register = t->isFloatingPointTy() || t->isVectorTy();
-    assembly = llvm::InlineAsm::get(llvm::FunctionType::get(nothing, {t}, false), "", in_vector_register ? "x" : "r",
-                                    true, false, llvm::InlineAsm::AD_ATT, true);
+    assembly =
+        llvm::InlineAsm::get(llvm::FunctionType::get(nothing, {t}, false), "", in_vector_register ? "x" : "r",
+                             true, false, llvm::InlineAsm::AD_ATT, true);
     args.push_back(keep_alive);
   }
   auto* call = b_.CreateCall(assembly, args);
-  call->setMemoryEffects(llvm::MemoryEffects::none());
+  // Without optimisation LLVM's fast instruction selector takes a call that touches no memory for dead.
+  if (plan_.options.opt_level > 0) call->setMemoryEffects(llvm::MemoryEffects::none());
 }
 
 }  // namespace tenon::jit

@@ -1,6 +1,7 @@
-// Translates one validated function body to LLVM IR: an SSA value for each operand, an alloca for each local, a phi for
-// each operand that crosses a label. Instructions are rows (Row) in control.cpp, calls.cpp, memory.cpp, tables.cpp,
-// numeric.cpp, simd.cpp and atomics.cpp; this class is what they share. Does not optimise and does not emit code.
+// Translates one validated function body to LLVM IR: an SSA value for each operand, an alloca for each local,
+// a phi for each operand that crosses a label. Instructions are rows (Row) in control.cpp, calls.cpp,
+// memory.cpp, tables.cpp, numeric.cpp, simd.cpp and atomics.cpp; this class is what they share. Does not
+// optimise and does not emit code.
 #pragma once
 #include <span>
 #include <vector>
@@ -32,7 +33,8 @@ class FuncLowering {
   using Value = llvm::Value*;
 
   FuncLowering(Unit& unit, const ModulePlan& plan, FuncIdx func);
-  // Defines the function in the unit. Errors only when the code does not decode (callers pass validated modules).
+  // Defines the function in the unit. Errors only when the code does not decode (callers pass validated
+  // modules).
   Result<void> run();
 
   // Operands.
@@ -50,11 +52,11 @@ class FuncLowering {
   struct Control {
     Op op;
     BlockType type;
-    llvm::BasicBlock* label;       // where a branch to it goes: the loop's head, else the code after end
-    llvm::BasicBlock* otherwise;   // of an if whose else has not come yet
+    llvm::BasicBlock* label;           // where a branch to it goes: the loop's head, else the code after end
+    llvm::BasicBlock* otherwise;       // of an if whose else has not come yet
     std::vector<llvm::PHINode*> phis;  // operands that arrive at the label
-    std::vector<Value> params;     // of an if: what else begins with
-    size_t height;                 // operands below its parameters
+    std::vector<Value> params;         // of an if: what else begins with
+    size_t height;                     // operands below its parameters
   };
   void open(Op op, const BlockType& type, llvm::BasicBlock* otherwise);
   void else_branch();
@@ -66,7 +68,9 @@ class FuncLowering {
   u32 outermost_label() const { return static_cast<u32>(controls_.size() - 1); }  // the function's own
   void unreachable() { reachable_ = false; }  // after the current block has been ended
   void return_results();
-  llvm::BasicBlock* new_block(const char* name = "") { return llvm::BasicBlock::Create(unit_.context(), name, fn_); }
+  llvm::BasicBlock* new_block(const char* name = "") {
+    return llvm::BasicBlock::Create(unit_.context(), name, fn_);
+  }
   void switch_to(llvm::BasicBlock* block) { b_.SetInsertPoint(block); }
 
   // Traps.
@@ -82,7 +86,8 @@ class FuncLowering {
   llvm::Type* local_type(u32 index) { return local_types_[index]; }
   Value global_cell(GlobalIdx g);
 
-  // Memory access: a pointer to `width` bytes at the operand `index` plus the immediate's offset, checked or guarded.
+  // Memory access: a pointer to `width` bytes at the operand `index` plus the immediate's offset, checked or
+  // guarded.
   Value address(const MemArg& mem, Value index, u32 width);
   Value memory_desc(MemoryIdx m);
   const MemoryPlan& memory_plan(MemoryIdx m) const { return plan_.memories[m.value]; }

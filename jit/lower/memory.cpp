@@ -1,5 +1,6 @@
-// Loads, stores and bulk operations on linear memories. Guarded memories are accessed without a check: an access past
-// the end faults and the fault handler raises the trap. The others compare with the memory's length.
+// Loads, stores and bulk operations on linear memories. Guarded memories are accessed without a check: an
+// access past the end faults and the fault handler raises the trap. The others compare with the memory's
+// length.
 #include <llvm/IR/Intrinsics.h>
 
 #include "jit/lower/func_lowering.h"
@@ -23,8 +24,10 @@ Value FuncLowering::address(const MemArg& mem, Value index, u32 width) {
     Value past = wraps ? b_.getTrue() : nullptr;
     if (!wraps && !plan.is64) past = b_.CreateICmpUGT(b_.CreateAdd(index, i64(mem.offset + width)), length);
     if (!wraps && plan.is64) {
-      Value sum = b_.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_with_overflow, index, i64(mem.offset + width));
-      past = b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(b_.CreateExtractValue(sum, 0), length));
+      Value sum =
+          b_.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_with_overflow, index, i64(mem.offset + width));
+      past =
+          b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(b_.CreateExtractValue(sum, 0), length));
     }
     trap_if(past, TrapCode::memory_out_of_bounds);
   }
@@ -32,8 +35,8 @@ Value FuncLowering::address(const MemArg& mem, Value index, u32 width) {
   if (mem.memory.value == 0 && plan.fixed_base)
     base = load_vm(unit_.ptr(), offsetof(VMContext, memory0_base), true);
   else
-    base = unit_.load(b_, unit_.ptr(), memory_desc(mem.memory), offsetof(MemoryDesc, base), AliasClass::runtime,
-                      plan.fixed_base);
+    base = unit_.load(b_, unit_.ptr(), memory_desc(mem.memory), offsetof(MemoryDesc, base),
+                      AliasClass::runtime, plan.fixed_base);
   Value p = b_.CreateGEP(b_.getInt8Ty(), base, index);
   return mem.offset == 0 ? p : b_.CreateGEP(b_.getInt8Ty(), p, i64(mem.offset));
 }
@@ -101,8 +104,8 @@ V from_address_type(L& l, V v) {
 }
 
 void lower_memory_size(L& l, const Instr& i) {
-  V length = l.unit().load(l.ir(), l.unit().i64(), l.memory_desc(MemoryIdx{i.index}), offsetof(MemoryDesc, length),
-                           AliasClass::runtime);
+  V length = l.unit().load(l.ir(), l.unit().i64(), l.memory_desc(MemoryIdx{i.index}),
+                           offsetof(MemoryDesc, length), AliasClass::runtime);
   l.push(to_address_type(l, l.ir().CreateLShr(length, page_shift(l, i.index)), i.index));
 }
 
@@ -114,15 +117,16 @@ void lower_memory_grow(L& l, const Instr& i) {
 
 void lower_memory_fill(L& l, const Instr& i) {
   auto args = l.pop_n(3);
-  l.trap_unless_none(l.call_helper(Helper::memory_fill, {l.vm(), l.i32(i.index), from_address_type(l, args[0]),
-                                                         args[1], from_address_type(l, args[2])}));
+  l.trap_unless_none(l.call_helper(
+      Helper::memory_fill,
+      {l.vm(), l.i32(i.index), from_address_type(l, args[0]), args[1], from_address_type(l, args[2])}));
 }
 
 void lower_memory_copy(L& l, const Instr& i) {
   auto args = l.pop_n(3);
   for (V& v : args) v = from_address_type(l, v);
-  l.trap_unless_none(l.call_helper(
-      Helper::memory_copy, {l.vm(), l.i32(i.index), l.i32(i.index2), args[0], args[1], args[2]}));
+  l.trap_unless_none(l.call_helper(Helper::memory_copy,
+                                   {l.vm(), l.i32(i.index), l.i32(i.index2), args[0], args[1], args[2]}));
 }
 
 void lower_memory_init(L& l, const Instr& i) {

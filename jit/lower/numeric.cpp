@@ -1,5 +1,5 @@
-// Scalar numeric instructions. Floating-point ones keep the bits that Wasm fixes: results that may be NaN are quiet,
-// and no rule of LLVM that ignores signalling NaNs applies.
+// Scalar numeric instructions. Floating-point ones keep the bits that Wasm fixes: results that may be NaN are
+// quiet, and no rule of LLVM that ignores signalling NaNs applies.
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/Intrinsics.h>
 
@@ -47,9 +47,8 @@ void binary(L& l, const Instr&) {
 template <llvm::Instruction::BinaryOps kOp>
 constexpr auto arith = [](L& l, V x, V y) { return l.ir().CreateBinOp(kOp, x, y); };
 template <llvm::CmpInst::Predicate kPredicate>
-constexpr auto compare = [](L& l, V x, V y) {
-  return l.ir().CreateZExt(l.ir().CreateCmp(kPredicate, x, y), l.unit().i32());
-};
+constexpr auto compare =
+    [](L& l, V x, V y) { return l.ir().CreateZExt(l.ir().CreateCmp(kPredicate, x, y), l.unit().i32()); };
 constexpr auto eqz = [](L& l, V x) { return l.ir().CreateZExt(l.ir().CreateIsNull(x), l.unit().i32()); };
 
 // Shift counts are taken modulo the width.
@@ -59,11 +58,11 @@ constexpr auto shift = [](L& l, V x, V y) {
   return l.ir().CreateBinOp(kOp, x, l.ir().CreateAnd(y, mask));
 };
 template <I kFunnel>
-constexpr auto rotate = [](L& l, V x, V y) {
-  return l.ir().CreateIntrinsic(kFunnel, {x->getType()}, {x, x, y});
-};
+constexpr auto rotate =
+    [](L& l, V x, V y) { return l.ir().CreateIntrinsic(kFunnel, {x->getType()}, {x, x, y}); };
 template <I kCount>
-constexpr auto count_zeros = [](L& l, V x) { return l.ir().CreateBinaryIntrinsic(kCount, x, l.ir().getFalse()); };
+constexpr auto count_zeros =
+    [](L& l, V x) { return l.ir().CreateBinaryIntrinsic(kCount, x, l.ir().getFalse()); };
 template <I kIntrinsic>
 constexpr auto intrinsic = [](L& l, V x) { return l.ir().CreateUnaryIntrinsic(kIntrinsic, x); };
 template <I kIntrinsic>
@@ -78,17 +77,18 @@ constexpr auto divide = [](L& l, V x, V y) -> V {
   if (!kSigned) return kRemainder ? b.CreateURem(x, y) : b.CreateUDiv(x, y);
   V minus_one = llvm::Constant::getAllOnesValue(y->getType());
   if (kRemainder)  // x rem -1 is 0, and overflows as a machine instruction
-    return b.CreateSRem(x, b.CreateSelect(b.CreateICmpEQ(y, minus_one), llvm::ConstantInt::get(y->getType(), 1), y));
+    return b.CreateSRem(
+        x, b.CreateSelect(b.CreateICmpEQ(y, minus_one), llvm::ConstantInt::get(y->getType(), 1), y));
   const u32 bits = x->getType()->getIntegerBitWidth();
   V smallest = llvm::ConstantInt::get(x->getType(), llvm::APInt::getSignedMinValue(bits));
-  l.trap_if(b.CreateAnd(b.CreateICmpEQ(x, smallest), b.CreateICmpEQ(y, minus_one)), TrapCode::integer_overflow);
+  l.trap_if(b.CreateAnd(b.CreateICmpEQ(x, smallest), b.CreateICmpEQ(y, minus_one)),
+            TrapCode::integer_overflow);
   return b.CreateSDiv(x, y);
 };
 
 template <u32 kFrom>
-constexpr auto sign_extend = [](L& l, V x) {
-  return l.ir().CreateSExt(l.ir().CreateTrunc(x, l.ir().getIntNTy(kFrom)), x->getType());
-};
+constexpr auto sign_extend =
+    [](L& l, V x) { return l.ir().CreateSExt(l.ir().CreateTrunc(x, l.ir().getIntNTy(kFrom)), x->getType()); };
 template <llvm::Instruction::CastOps kCast, ValKind kTo>
 constexpr auto cast = [](L& l, V x) { return l.ir().CreateCast(kCast, x, l.type(kTo)); };
 
@@ -98,8 +98,8 @@ constexpr auto truncate_sat = [](L& l, V x) {
   return l.ir().CreateIntrinsic(kSigned ? in::fptosi_sat : in::fptoui_sat, {l.type(kTo), x->getType()}, {x});
 };
 
-// Trapping: the integer part must lie in the target's range. The limits are the neighbours outside, exact in the
-// source type where possible: below is the largest value that truncates to something too small.
+// Trapping: the integer part must lie in the target's range. The limits are the neighbours outside, exact in
+// the source type where possible: below is the largest value that truncates to something too small.
 template <bool kSigned, ValKind kTo>
 constexpr auto truncate = [](L& l, V x) -> V {
   auto& b = l.ir();
@@ -123,7 +123,9 @@ constexpr auto truncate = [](L& l, V x) -> V {
 };
 
 // demote(promote(x)) quiets a signalling NaN; LLVM would fold it to x.
-constexpr auto demote = [](L& l, V x) { return l.ir().CreateFPTrunc(opaque_float(l.ir(), x), l.ir().getFloatTy()); };
+constexpr auto demote = [](L& l, V x) {
+  return l.ir().CreateFPTrunc(opaque_float(l.ir(), x), l.ir().getFloatTy());
+};
 
 V join128(L& l, V low, V high) {
   llvm::Type* wide = l.ir().getInt128Ty();
@@ -150,70 +152,48 @@ void wide_mul(L& l, const Instr&) {
 using B = llvm::Instruction;
 using P = llvm::CmpInst;
 
-#define INT_ROWS(t)                                                      \
-  {Op::t##_eqz, unary<eqz>},                                             \
-  {Op::t##_eq, binary<compare<P::ICMP_EQ>>},                             \
-  {Op::t##_ne, binary<compare<P::ICMP_NE>>},                             \
-  {Op::t##_lt_s, binary<compare<P::ICMP_SLT>>},                          \
-  {Op::t##_lt_u, binary<compare<P::ICMP_ULT>>},                          \
-  {Op::t##_gt_s, binary<compare<P::ICMP_SGT>>},                          \
-  {Op::t##_gt_u, binary<compare<P::ICMP_UGT>>},                          \
-  {Op::t##_le_s, binary<compare<P::ICMP_SLE>>},                          \
-  {Op::t##_le_u, binary<compare<P::ICMP_ULE>>},                          \
-  {Op::t##_ge_s, binary<compare<P::ICMP_SGE>>},                          \
-  {Op::t##_ge_u, binary<compare<P::ICMP_UGE>>},                          \
-  {Op::t##_clz, unary<count_zeros<in::ctlz>>},                           \
-  {Op::t##_ctz, unary<count_zeros<in::cttz>>},                           \
-  {Op::t##_popcnt, unary<intrinsic<in::ctpop>>},                         \
-  {Op::t##_add, binary<arith<B::Add>>},                                  \
-  {Op::t##_sub, binary<arith<B::Sub>>},                                  \
-  {Op::t##_mul, binary<arith<B::Mul>>},                                  \
-  {Op::t##_div_s, binary<divide<true, false>>},                          \
-  {Op::t##_div_u, binary<divide<false, false>>},                         \
-  {Op::t##_rem_s, binary<divide<true, true>>},                           \
-  {Op::t##_rem_u, binary<divide<false, true>>},                          \
-  {Op::t##_and, binary<arith<B::And>>},                                  \
-  {Op::t##_or, binary<arith<B::Or>>},                                    \
-  {Op::t##_xor, binary<arith<B::Xor>>},                                  \
-  {Op::t##_shl, binary<shift<B::Shl>>},                                  \
-  {Op::t##_shr_s, binary<shift<B::AShr>>},                               \
-  {Op::t##_shr_u, binary<shift<B::LShr>>},                               \
-  {Op::t##_rotl, binary<rotate<in::fshl>>},                              \
-  {Op::t##_rotr, binary<rotate<in::fshr>>},                              \
-  {Op::t##_trunc_f32_s, unary<truncate<true, ValKind::t>>},              \
-  {Op::t##_trunc_f32_u, unary<truncate<false, ValKind::t>>},             \
-  {Op::t##_trunc_f64_s, unary<truncate<true, ValKind::t>>},              \
-  {Op::t##_trunc_f64_u, unary<truncate<false, ValKind::t>>},             \
-  {Op::t##_trunc_sat_f32_s, unary<truncate_sat<true, ValKind::t>>},      \
-  {Op::t##_trunc_sat_f32_u, unary<truncate_sat<false, ValKind::t>>},     \
-  {Op::t##_trunc_sat_f64_s, unary<truncate_sat<true, ValKind::t>>},      \
-  {Op::t##_trunc_sat_f64_u, unary<truncate_sat<false, ValKind::t>>}
+#define INT_ROWS(t)                                                                                       \
+  {Op::t##_eqz, unary<eqz>}, {Op::t##_eq, binary<compare<P::ICMP_EQ>>},                                   \
+      {Op::t##_ne, binary<compare<P::ICMP_NE>>}, {Op::t##_lt_s, binary<compare<P::ICMP_SLT>>},            \
+      {Op::t##_lt_u, binary<compare<P::ICMP_ULT>>}, {Op::t##_gt_s, binary<compare<P::ICMP_SGT>>},         \
+      {Op::t##_gt_u, binary<compare<P::ICMP_UGT>>}, {Op::t##_le_s, binary<compare<P::ICMP_SLE>>},         \
+      {Op::t##_le_u, binary<compare<P::ICMP_ULE>>}, {Op::t##_ge_s, binary<compare<P::ICMP_SGE>>},         \
+      {Op::t##_ge_u, binary<compare<P::ICMP_UGE>>}, {Op::t##_clz, unary<count_zeros<in::ctlz>>},          \
+      {Op::t##_ctz, unary<count_zeros<in::cttz>>}, {Op::t##_popcnt, unary<intrinsic<in::ctpop>>},         \
+      {Op::t##_add, binary<arith<B::Add>>}, {Op::t##_sub, binary<arith<B::Sub>>},                         \
+      {Op::t##_mul, binary<arith<B::Mul>>}, {Op::t##_div_s, binary<divide<true, false>>},                 \
+      {Op::t##_div_u, binary<divide<false, false>>}, {Op::t##_rem_s, binary<divide<true, true>>},         \
+      {Op::t##_rem_u, binary<divide<false, true>>}, {Op::t##_and, binary<arith<B::And>>},                 \
+      {Op::t##_or, binary<arith<B::Or>>}, {Op::t##_xor, binary<arith<B::Xor>>},                           \
+      {Op::t##_shl, binary<shift<B::Shl>>}, {Op::t##_shr_s, binary<shift<B::AShr>>},                      \
+      {Op::t##_shr_u, binary<shift<B::LShr>>}, {Op::t##_rotl, binary<rotate<in::fshl>>},                  \
+      {Op::t##_rotr, binary<rotate<in::fshr>>}, {Op::t##_trunc_f32_s, unary<truncate<true, ValKind::t>>}, \
+      {Op::t##_trunc_f32_u, unary<truncate<false, ValKind::t>>},                                          \
+      {Op::t##_trunc_f64_s, unary<truncate<true, ValKind::t>>},                                           \
+      {Op::t##_trunc_f64_u, unary<truncate<false, ValKind::t>>},                                          \
+      {Op::t##_trunc_sat_f32_s, unary<truncate_sat<true, ValKind::t>>},                                   \
+      {Op::t##_trunc_sat_f32_u, unary<truncate_sat<false, ValKind::t>>},                                  \
+      {Op::t##_trunc_sat_f64_s, unary<truncate_sat<true, ValKind::t>>}, {                                 \
+    Op::t##_trunc_sat_f64_u, unary<truncate_sat<false, ValKind::t>>                                       \
+  }
 
-#define FLOAT_ROWS(t)                                                    \
-  {Op::t##_eq, binary<compare<P::FCMP_OEQ>>},                            \
-  {Op::t##_ne, binary<compare<P::FCMP_UNE>>},                            \
-  {Op::t##_lt, binary<compare<P::FCMP_OLT>>},                            \
-  {Op::t##_gt, binary<compare<P::FCMP_OGT>>},                            \
-  {Op::t##_le, binary<compare<P::FCMP_OLE>>},                            \
-  {Op::t##_ge, binary<compare<P::FCMP_OGE>>},                            \
-  {Op::t##_abs, unary<intrinsic<in::fabs>>},                             \
-  {Op::t##_neg, unary<[](L& l, V x) { return l.ir().CreateFNeg(x); }>},  \
-  {Op::t##_ceil, unary<intrinsic<in::ceil>>},                            \
-  {Op::t##_floor, unary<intrinsic<in::floor>>},                          \
-  {Op::t##_trunc, unary<intrinsic<in::trunc>>},                          \
-  {Op::t##_nearest, unary<intrinsic<in::roundeven>>},                    \
-  {Op::t##_sqrt, unary<intrinsic<in::sqrt>>},                            \
-  {Op::t##_add, binary<arith<B::FAdd>>},                                 \
-  {Op::t##_sub, binary<arith<B::FSub>>},                                 \
-  {Op::t##_mul, binary<arith<B::FMul>>},                                 \
-  {Op::t##_div, binary<arith<B::FDiv>>},                                 \
-  {Op::t##_min, binary<min_max<in::minimum>>},                           \
-  {Op::t##_max, binary<min_max<in::maximum>>},                           \
-  {Op::t##_copysign, binary<intrinsic2<in::copysign>>},                  \
-  {Op::t##_convert_i32_s, unary<cast<B::SIToFP, ValKind::t>>},           \
-  {Op::t##_convert_i32_u, unary<cast<B::UIToFP, ValKind::t>>},           \
-  {Op::t##_convert_i64_s, unary<cast<B::SIToFP, ValKind::t>>},           \
-  {Op::t##_convert_i64_u, unary<cast<B::UIToFP, ValKind::t>>}
+#define FLOAT_ROWS(t)                                                                                    \
+  {Op::t##_eq, binary<compare<P::FCMP_OEQ>>}, {Op::t##_ne, binary<compare<P::FCMP_UNE>>},                \
+      {Op::t##_lt, binary<compare<P::FCMP_OLT>>}, {Op::t##_gt, binary<compare<P::FCMP_OGT>>},            \
+      {Op::t##_le, binary<compare<P::FCMP_OLE>>}, {Op::t##_ge, binary<compare<P::FCMP_OGE>>},            \
+      {Op::t##_abs, unary<intrinsic<in::fabs>>},                                                         \
+      {Op::t##_neg, unary<[](L& l, V x) { return l.ir().CreateFNeg(x); }>},                              \
+      {Op::t##_ceil, unary<intrinsic<in::ceil>>}, {Op::t##_floor, unary<intrinsic<in::floor>>},          \
+      {Op::t##_trunc, unary<intrinsic<in::trunc>>}, {Op::t##_nearest, unary<intrinsic<in::roundeven>>},  \
+      {Op::t##_sqrt, unary<intrinsic<in::sqrt>>}, {Op::t##_add, binary<arith<B::FAdd>>},                 \
+      {Op::t##_sub, binary<arith<B::FSub>>}, {Op::t##_mul, binary<arith<B::FMul>>},                      \
+      {Op::t##_div, binary<arith<B::FDiv>>}, {Op::t##_min, binary<min_max<in::minimum>>},                \
+      {Op::t##_max, binary<min_max<in::maximum>>}, {Op::t##_copysign, binary<intrinsic2<in::copysign>>}, \
+      {Op::t##_convert_i32_s, unary<cast<B::SIToFP, ValKind::t>>},                                       \
+      {Op::t##_convert_i32_u, unary<cast<B::UIToFP, ValKind::t>>},                                       \
+      {Op::t##_convert_i64_s, unary<cast<B::SIToFP, ValKind::t>>}, {                                     \
+    Op::t##_convert_i64_u, unary<cast<B::UIToFP, ValKind::t>>                                            \
+  }
 
 constexpr Row kRows[] = {
     INT_ROWS(i32),

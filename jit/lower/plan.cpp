@@ -24,7 +24,8 @@ Result<bool> can_compile(const Module& module, const Function& f) {
 
 Error over_budget(std::string what, u64 size, u64 limit) {
   return {ErrorCategory::limit,
-          fmt::format("{} has {} bytes of code; the compiler's budget is {}", what, size, limit), {}};
+          fmt::format("{} has {} bytes of code; the compiler's budget is {}", what, size, limit),
+          {}};
 }
 
 MemoryPlan plan_memory(Memory& memory) {
@@ -56,8 +57,8 @@ Result<ModulePlan> make_plan(Instance& instance, const JitOptions& options) {
     const Function& function = module.functions[f];
     const u64 size = function.body.size();
     if (size > options.max_function_bytes)
-      return std::unexpected(
-          over_budget(fmt::format("function {}", module.function_name(FuncIdx{f})), size, options.max_function_bytes));
+      return std::unexpected(over_budget(fmt::format("function {}", module.function_name(FuncIdx{f})), size,
+                                         options.max_function_bytes));
     total += size;
     TRY_ASSIGN(bool all, can_compile(module, function));
     plan.compiled[f] = all;

@@ -1,5 +1,5 @@
-// What is decided about a Wasm module before any of it is lowered: which functions are compiled, how its memories are
-// accessed, which imports are called directly. The same for every unit.
+// What is decided about a Wasm module before any of it is lowered: which functions are compiled, how its
+// memories are accessed, which imports are called directly. The same for every unit.
 #pragma once
 #include <memory>
 #include <string>
@@ -29,8 +29,8 @@ struct ModulePlan {
   ModulePlan(const Module& m, const JitOptions& o);
 };
 
-// Reads the instance's imports and all code. Functions with instructions that have no lowering are left out. Errors:
-// limit, when a function or the module is beyond the options' budget.
+// Reads the instance's imports and all code. Functions with instructions that have no lowering are left out.
+// Errors: limit, when a function or the module is beyond the options' budget.
 Result<ModulePlan> make_plan(Instance& instance, const JitOptions& options);
 
 // The symbol of a function in compiled code.

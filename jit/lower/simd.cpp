@@ -1,5 +1,6 @@
-// SIMD and relaxed SIMD. A v128 operand is <2 x i64>; each row views it in the shape it means. Relaxed instructions do
-// what their deterministic counterpart does, or what this host does best where the specification allows both.
+// SIMD and relaxed SIMD. A v128 operand is <2 x i64>; each row views it in the shape it means. Relaxed
+// instructions do what their deterministic counterpart does, or what this host does best where the
+// specification allows both.
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/IntrinsicsX86.h>
 
@@ -21,7 +22,8 @@ struct Shape {
   u32 bits;
   bool is_float = false;
 };
-constexpr Shape i8x16{16, 8}, i16x8{8, 16}, i32x4{4, 32}, i64x2{2, 64}, f32x4{4, 32, true}, f64x2{2, 64, true};
+constexpr Shape i8x16{16, 8}, i16x8{8, 16}, i32x4{4, 32}, i64x2{2, 64}, f32x4{4, 32, true},
+    f64x2{2, 64, true};
 
 constexpr Shape as_int(Shape s) { return {s.lanes, s.bits}; }
 // Same number of bits, lanes half as many and twice as wide.
@@ -79,7 +81,9 @@ constexpr auto pmin = [](L& l, V x, V y) { return l.ir().CreateSelect(l.ir().Cre
 constexpr auto pmax = [](L& l, V x, V y) { return l.ir().CreateSelect(l.ir().CreateFCmpOLT(x, y), y, x); };
 constexpr auto negate = [](L& l, V x) { return l.ir().CreateNeg(x); };
 constexpr auto float_negate = [](L& l, V x) { return l.ir().CreateFNeg(x); };
-constexpr auto absolute = [](L& l, V x) { return l.ir().CreateBinaryIntrinsic(in::abs, x, l.ir().getFalse()); };
+constexpr auto absolute = [](L& l, V x) {
+  return l.ir().CreateBinaryIntrinsic(in::abs, x, l.ir().getFalse());
+};
 
 template <Shape kShape, B::BinaryOps kOp>
 void shift(L& l, const Instr&) {
@@ -98,7 +102,8 @@ void splat(L& l, const Instr&) {
 template <Shape kShape, bool kSigned>
 void extract_lane(L& l, const Instr& i) {
   V x = l.ir().CreateExtractElement(pop(l, kShape), u64{i.lane});
-  if (kShape.bits < 32) x = kSigned ? l.ir().CreateSExt(x, l.unit().i32()) : l.ir().CreateZExt(x, l.unit().i32());
+  if (kShape.bits < 32)
+    x = kSigned ? l.ir().CreateSExt(x, l.unit().i32()) : l.ir().CreateZExt(x, l.unit().i32());
   l.push(x);
 }
 template <Shape kShape>
@@ -216,7 +221,8 @@ void shuffle(L& l, const Instr& i) {
   push(l, l.ir().CreateShuffleVector(x, y, mask));
 }
 
-// pshufb takes the low four bits and gives 0 where the highest bit is set: indices past 15 are raised to have it.
+// pshufb takes the low four bits and gives 0 where the highest bit is set: indices past 15 are raised to have
+// it.
 void swizzle(L& l, const Instr&) {
   V indices = pop(l, i8x16), x = pop(l, i8x16);
   indices = l.ir().CreateBinaryIntrinsic(in::uadd_sat, indices, splat_constant(l, i8x16, 0x70));
@@ -304,88 +310,74 @@ void lower_const(L& l, const Instr& i) {
   l.push(llvm::ConstantDataVector::get(l.unit().context(), llvm::ArrayRef<u64>(halves)));
 }
 
-#define COMPARE_ROWS(s)                                       \
-  {Op::s##_eq, binary<s, compare<P::ICMP_EQ, s>>},            \
-  {Op::s##_ne, binary<s, compare<P::ICMP_NE, s>>},            \
-  {Op::s##_lt_s, binary<s, compare<P::ICMP_SLT, s>>},         \
-  {Op::s##_gt_s, binary<s, compare<P::ICMP_SGT, s>>},         \
-  {Op::s##_le_s, binary<s, compare<P::ICMP_SLE, s>>},         \
-  {Op::s##_ge_s, binary<s, compare<P::ICMP_SGE, s>>}
+#define COMPARE_ROWS(s)                                                                             \
+  {Op::s##_eq, binary<s, compare<P::ICMP_EQ, s>>}, {Op::s##_ne, binary<s, compare<P::ICMP_NE, s>>}, \
+      {Op::s##_lt_s, binary<s, compare<P::ICMP_SLT, s>>},                                           \
+      {Op::s##_gt_s, binary<s, compare<P::ICMP_SGT, s>>},                                           \
+      {Op::s##_le_s, binary<s, compare<P::ICMP_SLE, s>>}, {                                         \
+    Op::s##_ge_s, binary<s, compare<P::ICMP_SGE, s>>                                                \
+  }
 
-#define UNSIGNED_COMPARE_ROWS(s)                              \
-  {Op::s##_lt_u, binary<s, compare<P::ICMP_ULT, s>>},         \
-  {Op::s##_gt_u, binary<s, compare<P::ICMP_UGT, s>>},         \
-  {Op::s##_le_u, binary<s, compare<P::ICMP_ULE, s>>},         \
-  {Op::s##_ge_u, binary<s, compare<P::ICMP_UGE, s>>}
+#define UNSIGNED_COMPARE_ROWS(s)                                                                          \
+  {Op::s##_lt_u, binary<s, compare<P::ICMP_ULT, s>>}, {Op::s##_gt_u, binary<s, compare<P::ICMP_UGT, s>>}, \
+      {Op::s##_le_u, binary<s, compare<P::ICMP_ULE, s>>}, {                                               \
+    Op::s##_ge_u, binary<s, compare<P::ICMP_UGE, s>>                                                      \
+  }
 
-#define INT_ROWS(s)                                           \
-  COMPARE_ROWS(s),                                            \
-  {Op::s##_splat, splat<s>},                                  \
-  {Op::s##_replace_lane, replace_lane<s>},                    \
-  {Op::s##_abs, unary<s, absolute>},                          \
-  {Op::s##_neg, unary<s, negate>},                            \
-  {Op::s##_all_true, all_true<s>},                            \
-  {Op::s##_bitmask, bitmask<s>},                              \
-  {Op::s##_shl, shift<s, B::Shl>},                            \
-  {Op::s##_shr_s, shift<s, B::AShr>},                         \
-  {Op::s##_shr_u, shift<s, B::LShr>},                         \
-  {Op::s##_add, binary<s, arith<B::Add>>},                    \
-  {Op::s##_sub, binary<s, arith<B::Sub>>}
+#define INT_ROWS(s)                                                                                        \
+  COMPARE_ROWS(s), {Op::s##_splat, splat<s>}, {Op::s##_replace_lane, replace_lane<s>},                     \
+      {Op::s##_abs, unary<s, absolute>}, {Op::s##_neg, unary<s, negate>}, {Op::s##_all_true, all_true<s>}, \
+      {Op::s##_bitmask, bitmask<s>}, {Op::s##_shl, shift<s, B::Shl>}, {Op::s##_shr_s, shift<s, B::AShr>},  \
+      {Op::s##_shr_u, shift<s, B::LShr>}, {Op::s##_add, binary<s, arith<B::Add>>}, {                       \
+    Op::s##_sub, binary<s, arith<B::Sub>>                                                                  \
+  }
 
-#define MIN_MAX_ROWS(s)                                       \
-  {Op::s##_min_s, binary<s, intrinsic2<in::smin>>},           \
-  {Op::s##_min_u, binary<s, intrinsic2<in::umin>>},           \
-  {Op::s##_max_s, binary<s, intrinsic2<in::smax>>},           \
-  {Op::s##_max_u, binary<s, intrinsic2<in::umax>>}
+#define MIN_MAX_ROWS(s)                                                                               \
+  {Op::s##_min_s, binary<s, intrinsic2<in::smin>>}, {Op::s##_min_u, binary<s, intrinsic2<in::umin>>}, \
+      {Op::s##_max_s, binary<s, intrinsic2<in::smax>>}, {                                             \
+    Op::s##_max_u, binary<s, intrinsic2<in::umax>>                                                    \
+  }
 
-#define SMALL_ROWS(s)                                         \
-  {Op::s##_extract_lane_s, extract_lane<s, true>},            \
-  {Op::s##_extract_lane_u, extract_lane<s, false>},           \
-  {Op::s##_add_sat_s, binary<s, intrinsic2<in::sadd_sat>>},   \
-  {Op::s##_add_sat_u, binary<s, intrinsic2<in::uadd_sat>>},   \
-  {Op::s##_sub_sat_s, binary<s, intrinsic2<in::ssub_sat>>},   \
-  {Op::s##_sub_sat_u, binary<s, intrinsic2<in::usub_sat>>},   \
-  {Op::s##_avgr_u, average<s>}
+#define SMALL_ROWS(s)                                                                                \
+  {Op::s##_extract_lane_s, extract_lane<s, true>}, {Op::s##_extract_lane_u, extract_lane<s, false>}, \
+      {Op::s##_add_sat_s, binary<s, intrinsic2<in::sadd_sat>>},                                      \
+      {Op::s##_add_sat_u, binary<s, intrinsic2<in::uadd_sat>>},                                      \
+      {Op::s##_sub_sat_s, binary<s, intrinsic2<in::ssub_sat>>},                                      \
+      {Op::s##_sub_sat_u, binary<s, intrinsic2<in::usub_sat>>}, {                                    \
+    Op::s##_avgr_u, average<s>                                                                       \
+  }
 
-#define WIDEN_ROWS(to, from)                                                   \
-  {Op::to##_extend_low_##from##_s, extend_half<from, false, true>},            \
-  {Op::to##_extend_high_##from##_s, extend_half<from, true, true>},            \
-  {Op::to##_extend_low_##from##_u, extend_half<from, false, false>},           \
-  {Op::to##_extend_high_##from##_u, extend_half<from, true, false>},           \
-  {Op::to##_extmul_low_##from##_s, extended_multiply<from, false, true>},      \
-  {Op::to##_extmul_high_##from##_s, extended_multiply<from, true, true>},      \
-  {Op::to##_extmul_low_##from##_u, extended_multiply<from, false, false>},     \
-  {Op::to##_extmul_high_##from##_u, extended_multiply<from, true, false>}
+#define WIDEN_ROWS(to, from)                                                     \
+  {Op::to##_extend_low_##from##_s, extend_half<from, false, true>},              \
+      {Op::to##_extend_high_##from##_s, extend_half<from, true, true>},          \
+      {Op::to##_extend_low_##from##_u, extend_half<from, false, false>},         \
+      {Op::to##_extend_high_##from##_u, extend_half<from, true, false>},         \
+      {Op::to##_extmul_low_##from##_s, extended_multiply<from, false, true>},    \
+      {Op::to##_extmul_high_##from##_s, extended_multiply<from, true, true>},    \
+      {Op::to##_extmul_low_##from##_u, extended_multiply<from, false, false>}, { \
+    Op::to##_extmul_high_##from##_u, extended_multiply<from, true, false>        \
+  }
 
-#define FLOAT_ROWS(s)                                         \
-  {Op::s##_eq, binary<s, compare<P::FCMP_OEQ, as_int(s)>>},   \
-  {Op::s##_ne, binary<s, compare<P::FCMP_UNE, as_int(s)>>},   \
-  {Op::s##_lt, binary<s, compare<P::FCMP_OLT, as_int(s)>>},   \
-  {Op::s##_gt, binary<s, compare<P::FCMP_OGT, as_int(s)>>},   \
-  {Op::s##_le, binary<s, compare<P::FCMP_OLE, as_int(s)>>},   \
-  {Op::s##_ge, binary<s, compare<P::FCMP_OGE, as_int(s)>>},   \
-  {Op::s##_splat, splat<s>},                                  \
-  {Op::s##_extract_lane, extract_lane<s, false>},             \
-  {Op::s##_replace_lane, replace_lane<s>},                    \
-  {Op::s##_abs, unary<s, intrinsic<in::fabs>>},               \
-  {Op::s##_neg, unary<s, float_negate>},                      \
-  {Op::s##_ceil, unary<s, intrinsic<in::ceil>>},              \
-  {Op::s##_floor, unary<s, intrinsic<in::floor>>},            \
-  {Op::s##_trunc, unary<s, intrinsic<in::trunc>>},            \
-  {Op::s##_nearest, unary<s, intrinsic<in::roundeven>>},      \
-  {Op::s##_sqrt, unary<s, intrinsic<in::sqrt>>},              \
-  {Op::s##_add, binary<s, arith<B::FAdd>>},                   \
-  {Op::s##_sub, binary<s, arith<B::FSub>>},                   \
-  {Op::s##_mul, binary<s, arith<B::FMul>>},                   \
-  {Op::s##_div, binary<s, arith<B::FDiv>>},                   \
-  {Op::s##_min, binary<s, min_max<in::minimum>>},             \
-  {Op::s##_max, binary<s, min_max<in::maximum>>},             \
-  {Op::s##_pmin, binary<s, pmin>},                            \
-  {Op::s##_pmax, binary<s, pmax>},                            \
-  {Op::s##_relaxed_min, binary<s, min_max<in::minimum>>},     \
-  {Op::s##_relaxed_max, binary<s, min_max<in::maximum>>},     \
-  {Op::s##_relaxed_madd, ternary<s, madd>},                   \
-  {Op::s##_relaxed_nmadd, ternary<s, nmadd>}
+#define FLOAT_ROWS(s)                                                                                       \
+  {Op::s##_eq, binary<s, compare<P::FCMP_OEQ, as_int(s)>>},                                                 \
+      {Op::s##_ne, binary<s, compare<P::FCMP_UNE, as_int(s)>>},                                             \
+      {Op::s##_lt, binary<s, compare<P::FCMP_OLT, as_int(s)>>},                                             \
+      {Op::s##_gt, binary<s, compare<P::FCMP_OGT, as_int(s)>>},                                             \
+      {Op::s##_le, binary<s, compare<P::FCMP_OLE, as_int(s)>>},                                             \
+      {Op::s##_ge, binary<s, compare<P::FCMP_OGE, as_int(s)>>}, {Op::s##_splat, splat<s>},                  \
+      {Op::s##_extract_lane, extract_lane<s, false>}, {Op::s##_replace_lane, replace_lane<s>},              \
+      {Op::s##_abs, unary<s, intrinsic<in::fabs>>}, {Op::s##_neg, unary<s, float_negate>},                  \
+      {Op::s##_ceil, unary<s, intrinsic<in::ceil>>}, {Op::s##_floor, unary<s, intrinsic<in::floor>>},       \
+      {Op::s##_trunc, unary<s, intrinsic<in::trunc>>},                                                      \
+      {Op::s##_nearest, unary<s, intrinsic<in::roundeven>>}, {Op::s##_sqrt, unary<s, intrinsic<in::sqrt>>}, \
+      {Op::s##_add, binary<s, arith<B::FAdd>>}, {Op::s##_sub, binary<s, arith<B::FSub>>},                   \
+      {Op::s##_mul, binary<s, arith<B::FMul>>}, {Op::s##_div, binary<s, arith<B::FDiv>>},                   \
+      {Op::s##_min, binary<s, min_max<in::minimum>>}, {Op::s##_max, binary<s, min_max<in::maximum>>},       \
+      {Op::s##_pmin, binary<s, pmin>}, {Op::s##_pmax, binary<s, pmax>},                                     \
+      {Op::s##_relaxed_min, binary<s, min_max<in::minimum>>},                                               \
+      {Op::s##_relaxed_max, binary<s, min_max<in::maximum>>}, {Op::s##_relaxed_madd, ternary<s, madd>}, {   \
+    Op::s##_relaxed_nmadd, ternary<s, nmadd>                                                                \
+  }
 
 constexpr Row kRows[] = {
     {Op::v128_load8x8_s, load_extend<i8x16, true>},

@@ -26,15 +26,16 @@ V to_address_type(L& l, V v, u32 table) { return is64(l, table) ? v : l.ir().Cre
 V widen(L& l, V v) { return v->getType() == l.unit().i64() ? v : l.ir().CreateZExt(v, l.unit().i64()); }
 
 V table_size(L& l, u32 table) {
-  return l.unit().load(l.ir(), l.unit().i64(), l.table_desc(table), offsetof(TableDesc, size), AliasClass::table);
+  return l.unit().load(l.ir(), l.unit().i64(), l.table_desc(table), offsetof(TableDesc, size),
+                       AliasClass::table);
 }
 
 // The checked address of an element.
 V element(L& l, u32 table, V index) {
   index = widen(l, index);
   l.trap_if(l.ir().CreateICmpUGE(index, table_size(l, table)), TrapCode::table_out_of_bounds);
-  V elements =
-      l.unit().load(l.ir(), l.unit().ptr(), l.table_desc(table), offsetof(TableDesc, elements), AliasClass::table);
+  V elements = l.unit().load(l.ir(), l.unit().ptr(), l.table_desc(table), offsetof(TableDesc, elements),
+                             AliasClass::table);
   return l.ir().CreateInBoundsGEP(l.unit().i64(), elements, index);
 }
 
@@ -67,8 +68,8 @@ void lower_table_fill(L& l, const Instr& i) {
 void lower_table_copy(L& l, const Instr& i) {
   auto args = l.pop_n(3);
   for (V& v : args) v = widen(l, v);
-  l.trap_unless_none(
-      l.call_helper(Helper::table_copy, {l.vm(), l.i32(i.index), l.i32(i.index2), args[0], args[1], args[2]}));
+  l.trap_unless_none(l.call_helper(Helper::table_copy,
+                                   {l.vm(), l.i32(i.index), l.i32(i.index2), args[0], args[1], args[2]}));
 }
 
 void lower_table_init(L& l, const Instr& i) {
@@ -81,7 +82,8 @@ void lower_table_init(L& l, const Instr& i) {
 constexpr Row kRows[] = {
     {Op::table_get, lower_table_get},
     {Op::table_set, lower_table_set},
-    {Op::table_size, [](L& l, const Instr& i) { l.push(to_address_type(l, table_size(l, i.index), i.index)); }},
+    {Op::table_size,
+     [](L& l, const Instr& i) { l.push(to_address_type(l, table_size(l, i.index), i.index)); }},
     {Op::table_grow, lower_table_grow},
     {Op::table_fill, lower_table_fill},
     {Op::table_copy, lower_table_copy},

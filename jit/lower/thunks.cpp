@@ -16,7 +16,8 @@ static_assert(offsetof(VMContext, store) == 0 && offsetof(HostFunc, store) == 0,
 Builder start(Unit& u, llvm::Function* fn) { return Builder(llvm::BasicBlock::Create(u.context(), "", fn)); }
 
 V load_slot(Unit& u, Builder& b, V slots, u64 slot, ValType type) {
-  auto* load = b.CreateAlignedLoad(lower_type(u.context(), type), u.offset(b, slots, slot * sizeof(Slot)), llvm::Align(8));
+  auto* load = b.CreateAlignedLoad(lower_type(u.context(), type), u.offset(b, slots, slot * sizeof(Slot)),
+                                   llvm::Align(8));
   load->setMetadata(llvm::LLVMContext::MD_tbaa, u.alias_tag(AliasClass::runtime));
   return load;
 }
@@ -41,9 +42,9 @@ void lower_array_entry(Unit& u, const ThunkNames& names, llvm::Function* inner) 
 
 // Arguments from slots, the native call, results to slots.
 llvm::Function* lower_inner(Unit& u, const ThunkNames& names, const FuncType& type) {
-  auto* fn = u.function(names.inner,
-                        llvm::FunctionType::get(llvm::Type::getVoidTy(u.context()), {u.ptr(), u.ptr()}, false),
-                        llvm::CallingConv::C, llvm::GlobalValue::InternalLinkage);
+  auto* fn = u.function(
+      names.inner, llvm::FunctionType::get(llvm::Type::getVoidTy(u.context()), {u.ptr(), u.ptr()}, false),
+      llvm::CallingConv::C, llvm::GlobalValue::InternalLinkage);
   Builder b = start(u, fn);
   V self = fn->getArg(0), slots = fn->getArg(1);
   NativeSignature signature(u.context(), type);
@@ -72,13 +73,15 @@ void lower_native_entry(Unit& u, const ThunkNames& names, const FuncType& type) 
   auto* fn = u.function(names.native_entry, signature.type, llvm::CallingConv::Tail);
   Builder b = start(u, fn);
   V self = fn->getArg(0);
-  const u64 count = std::max<u64>({slots_before(type.params, ~size_t{0}), slots_before(type.results, ~size_t{0}), 1});
+  const u64 count =
+      std::max<u64>({slots_before(type.params, ~size_t{0}), slots_before(type.results, ~size_t{0}), 1});
   V slots = b.CreateAlloca(llvm::ArrayType::get(u.i64(), count));
   for (u32 i = 0; i < type.params.size(); ++i)
     u.store(b, fn->getArg(signature.first_param + i), slots, slots_before(type.params, i) * sizeof(Slot),
             AliasClass::runtime);
   V entry = u.load(b, u.ptr(), self, offsetof(FuncRef, array_entry), AliasClass::runtime);
-  auto* status = b.CreateCall(llvm::FunctionType::get(u.i32(), {u.ptr(), u.ptr()}, false), entry, {self, slots});
+  auto* status =
+      b.CreateCall(llvm::FunctionType::get(u.i32(), {u.ptr(), u.ptr()}, false), entry, {self, slots});
   status->setTailCallKind(llvm::CallInst::TCK_NoTail);
   auto* cold = llvm::BasicBlock::Create(u.context(), "not_ok", fn);
   auto* done = llvm::BasicBlock::Create(u.context(), "ok", fn);
@@ -106,7 +109,8 @@ void lower_native_entry(Unit& u, const ThunkNames& names, const FuncType& type) 
   } else {
     V pair = llvm::PoisonValue::get(fn->getReturnType());
     for (unsigned i = 0; i < kRegisterResults; ++i)
-      pair = b.CreateInsertValue(pair, load_slot(u, b, slots, slots_before(type.results, i), type.results[i]), i);
+      pair = b.CreateInsertValue(pair, load_slot(u, b, slots, slots_before(type.results, i), type.results[i]),
+                                 i);
     b.CreateRet(pair);
   }
 }

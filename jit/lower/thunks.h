@@ -1,4 +1,5 @@
-// Conversions between the native and the array convention, three functions for each signature (docs/design/0001-abi.md).
+// Conversions between the native and the array convention, three functions for each signature
+// (docs/design/0001-abi.md).
 #pragma once
 #include <string>
 
@@ -8,8 +9,8 @@ namespace tenon::jit {
 
 // Symbols of a signature's thunks, by signature_key().
 struct ThunkNames {
-  std::string array_entry;  // ArrayEntry of compiled functions
-  std::string inner;        // what it runs under an activation: void (FuncRef* self, Slot* slots)
+  std::string array_entry;   // ArrayEntry of compiled functions
+  std::string inner;         // what it runs under an activation: void (FuncRef* self, Slot* slots)
   std::string native_entry;  // of functions that only have an array entry: native_context is their FuncRef
   explicit ThunkNames(const std::string& key)
       : array_entry("array." + key), inner("inner." + key), native_entry("native." + key) {}

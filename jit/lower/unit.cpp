@@ -30,8 +30,8 @@ Unit::Unit(const std::string& name, const llvm::DataLayout& layout, const llvm::
   module_->addModuleFlag(llvm::Module::Warning, "Debug Info Version", llvm::DEBUG_METADATA_VERSION);
   module_->addModuleFlag(llvm::Module::Warning, "Dwarf Version", 5);
   debug_file_ = debug_.createFile(name, "");
-  debug_.createCompileUnit(llvm::DISourceLanguageName(llvm::dwarf::DW_LANG_C), debug_file_, "tenon", true, "", 0, "",
-                           llvm::DICompileUnit::LineTablesOnly);
+  debug_.createCompileUnit(llvm::DISourceLanguageName(llvm::dwarf::DW_LANG_C), debug_file_, "tenon", true, "",
+                           0, "", llvm::DICompileUnit::LineTablesOnly);
   debug_type_ = debug_.createSubroutineType(debug_.getOrCreateTypeArray({}));
   llvm::MDBuilder md(*context_);
   llvm::MDNode* root = md.createTBAARoot("tenon");
@@ -43,13 +43,13 @@ Unit::Unit(const std::string& name, const llvm::DataLayout& layout, const llvm::
   empty_node_ = llvm::MDNode::get(*context_, {});
 }
 
-llvm::Function* Unit::function(const std::string& name, llvm::FunctionType* type, llvm::CallingConv::ID convention,
-                               llvm::GlobalValue::LinkageTypes linkage) {
+llvm::Function* Unit::function(const std::string& name, llvm::FunctionType* type,
+                               llvm::CallingConv::ID convention, llvm::GlobalValue::LinkageTypes linkage) {
   if (llvm::Function* known = module_->getFunction(name)) return known;
   auto* fn = llvm::Function::Create(type, linkage, name, module_.get());
   fn->setCallingConv(convention);
-  // Frame pointers: backtraces need no unwinder. Large frames touch each page on their way, so that they can't jump
-  // over the end of the stack.
+  // Frame pointers: backtraces need no unwinder. Large frames touch each page on their way, so that they
+  // can't jump over the end of the stack.
   fn->addFnAttr("frame-pointer", "all");
   fn->addFnAttr("probe-stack", "inline-asm");
   return fn;
@@ -66,9 +66,10 @@ llvm::Value* Unit::offset(llvm::IRBuilder<>& b, llvm::Value* base, u64 bytes) {
   return bytes == 0 ? base : b.CreateInBoundsGEP(b.getInt8Ty(), base, b.getInt64(bytes));
 }
 
-llvm::Value* Unit::load(llvm::IRBuilder<>& b, llvm::Type* type, llvm::Value* base, u64 offset_bytes, AliasClass alias,
-                        bool constant) {
-  auto* load = b.CreateAlignedLoad(type, offset(b, base, offset_bytes), llvm::Align(type->isVectorTy() ? 16 : 4));
+llvm::Value* Unit::load(llvm::IRBuilder<>& b, llvm::Type* type, llvm::Value* base, u64 offset_bytes,
+                        AliasClass alias, bool constant) {
+  auto* load =
+      b.CreateAlignedLoad(type, offset(b, base, offset_bytes), llvm::Align(type->isVectorTy() ? 16 : 4));
   load->setMetadata(llvm::LLVMContext::MD_tbaa, alias_tag(alias));
   if (constant) load->setMetadata(llvm::LLVMContext::MD_invariant_load, empty_node_);
   return load;
@@ -92,8 +93,10 @@ llvm::CallInst* Unit::call_helper(llvm::IRBuilder<>& b, llvm::Value* store_conte
   size_t i = 0;
   for (; signature[i] != ':'; ++i) params.push_back(type_of_letter(*context_, signature[i]));
   llvm::Type* result = type_of_letter(*context_, signature[i + 1]);
-  llvm::Value* table = load(b, ptr(), store_context, offsetof(StoreContext, helpers), AliasClass::runtime, true);
-  llvm::Value* target = load(b, ptr(), table, static_cast<u64>(helper) * sizeof(void*), AliasClass::runtime, true);
+  llvm::Value* table =
+      load(b, ptr(), store_context, offsetof(StoreContext, helpers), AliasClass::runtime, true);
+  llvm::Value* target =
+      load(b, ptr(), table, static_cast<u64>(helper) * sizeof(void*), AliasClass::runtime, true);
   auto* call = b.CreateCall(llvm::FunctionType::get(result, params, false), target, args);
   call->setTailCallKind(llvm::CallInst::TCK_NoTail);
   return call;
@@ -101,7 +104,8 @@ llvm::CallInst* Unit::call_helper(llvm::IRBuilder<>& b, llvm::Value* store_conte
 
 llvm::Function* Unit::raise_function() {
   if (raise_) return raise_;
-  raise_ = function("tenon.raise", llvm::FunctionType::get(llvm::Type::getVoidTy(*context_), {ptr(), i64()}, false),
+  raise_ = function("tenon.raise",
+                    llvm::FunctionType::get(llvm::Type::getVoidTy(*context_), {ptr(), i64()}, false),
                     llvm::CallingConv::C, llvm::GlobalValue::InternalLinkage);
   for (auto attribute : {llvm::Attribute::NoReturn, llvm::Attribute::Cold, llvm::Attribute::NoInline})
     raise_->addFnAttr(attribute);

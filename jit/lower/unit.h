@@ -1,5 +1,5 @@
-// One LLVM module in the making: a part of a Wasm module's functions, or thunks. Holds what all functions of it share:
-// types, alias tags, helper calls, debug information. Does not know instructions (func_lowering.h).
+// One LLVM module in the making: a part of a Wasm module's functions, or thunks. Holds what all functions of
+// it share: types, alias tags, helper calls, debug information. Does not know instructions (func_lowering.h).
 #pragma once
 #include <llvm/IR/DIBuilder.h>
 #include <llvm/IR/IRBuilder.h>
@@ -30,14 +30,17 @@ class Unit {
   llvm::PointerType* ptr() { return llvm::PointerType::get(*context_, 0); }
 
   // A declaration or definition in the making, with the attributes that all compiled functions need.
-  llvm::Function* function(const std::string& name, llvm::FunctionType* type, llvm::CallingConv::ID convention,
+  llvm::Function* function(const std::string& name, llvm::FunctionType* type,
+                           llvm::CallingConv::ID convention,
                            llvm::GlobalValue::LinkageTypes linkage = llvm::GlobalValue::ExternalLinkage);
   llvm::DISubprogram* subprogram(llvm::Function* fn);
 
-  // Loads through a pointer with a byte offset. `constant`: the cell never changes while compiled code can see it.
+  // Loads through a pointer with a byte offset. `constant`: the cell never changes while compiled code can
+  // see it.
   llvm::Value* load(llvm::IRBuilder<>& b, llvm::Type* type, llvm::Value* base, u64 offset, AliasClass alias,
                     bool constant = false);
-  llvm::StoreInst* store(llvm::IRBuilder<>& b, llvm::Value* value, llvm::Value* base, u64 offset, AliasClass alias);
+  llvm::StoreInst* store(llvm::IRBuilder<>& b, llvm::Value* value, llvm::Value* base, u64 offset,
+                         AliasClass alias);
   llvm::Value* offset(llvm::IRBuilder<>& b, llvm::Value* base, u64 bytes);
   llvm::MDNode* alias_tag(AliasClass a) { return alias_tags_[static_cast<size_t>(a)]; }
 

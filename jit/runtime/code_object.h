@@ -1,5 +1,5 @@
-// What is known of a piece of compiled code at run time: which Wasm function and instruction a code address belongs to.
-// Knows nothing of LLVM.
+// What is known of a piece of compiled code at run time: which Wasm function and instruction a code address
+// belongs to. Knows nothing of LLVM.
 #pragma once
 #include <optional>
 #include <vector>

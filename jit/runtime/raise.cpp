@@ -37,8 +37,8 @@ void append_frame(TrapRecord& record, u64 pc, u64 known_offset) {
   record.frames.push_back(*frame);
 }
 
-// Appends the compiled frames from `frame` (a C++ function's, or a compiled one's) out to the entry stub. `first_offset`
-// is the module offset of the innermost one when it is known.
+// Appends the compiled frames from `frame` (a C++ function's, or a compiled one's) out to the entry stub.
+// `first_offset` is the module offset of the innermost one when it is known.
 void append_backtrace(TrapRecord& record, const NativeFrame* frame, u64 first_offset) {
   const u64 end = reinterpret_cast<u64>(tenon_jit_enter_return);
   for (; frame->return_address != end; frame = frame->outer) {
@@ -54,9 +54,10 @@ const NativeFrame* this_frame(void* frame_address) { return static_cast<const Na
 [[noreturn]] void raise_fault(u64 pc, const NativeFrame* frame) {
   TENON_FORGET_FRAMES();
   const NativeFrame* outermost = frame;
-  while (outermost->return_address != reinterpret_cast<u64>(tenon_jit_enter_return)) outermost = outermost->outer;
-  auto* activation =
-      reinterpret_cast<const Activation*>(reinterpret_cast<const u8*>(outermost->outer) - kActivationBelowFrame);
+  while (outermost->return_address != reinterpret_cast<u64>(tenon_jit_enter_return))
+    outermost = outermost->outer;
+  auto* activation = reinterpret_cast<const Activation*>(reinterpret_cast<const u8*>(outermost->outer) -
+                                                         kActivationBelowFrame);
   StoreContext* store = activation->store;
   store->store->raise(TrapCode::memory_out_of_bounds);
   TrapRecord& record = store->store->trap();

@@ -1,12 +1,13 @@
-// Traps out of compiled code: backtraces by frame pointer, and the way to the innermost activation. The fault handler
-// turns accesses past the end of a guarded memory into such traps. Uses nothing of LLVM.
+// Traps out of compiled code: backtraces by frame pointer, and the way to the innermost activation. The fault
+// handler turns accesses past the end of a guarded memory into such traps. Uses nothing of LLVM.
 #pragma once
 #include "engine/runtime/store.h"
 #include "jit/runtime/entry.h"
 
 namespace tenon::jit {
 
-// What compiled code calls (helpers.def). None of them returns but resume_call when a pending tail call gave results.
+// What compiled code calls (helpers.def). None of them returns but resume_call when a pending tail call gave
+// results.
 extern "C" {
 // A trap found by an explicit check in the calling compiled function. `site`: TrapCode in the upper half, the
 // instruction's offset in the module in the lower.
@@ -17,8 +18,9 @@ extern "C" {
 void tenon_jit_resume_call(FuncRef* self, Slot* slots, u32 status);
 }
 
-// Installs the process's SIGSEGV and SIGBUS handler once. A fault whose code address is in code_ranges() and whose data
-// address is in guarded_memories() is a trap; every other one goes to the handler that was there before.
+// Installs the process's SIGSEGV and SIGBUS handler once. A fault whose code address is in code_ranges() and
+// whose data address is in guarded_memories() is a trap; every other one goes to the handler that was there
+// before.
 void install_fault_handler();
 
 }  // namespace tenon::jit
