@@ -144,26 +144,29 @@ u32 FieldType::size() const {
 }
 
 // Types lie in chunks that never move, so that get() needs no lock: a chunk is published before any id in it
-// is.
+// is. Each is twice as large as the one before: a small program pays for a small one.
 struct TypeRegistry::Impl {
-  static constexpr u32 kChunkBits = 10, kChunkSize = 1u << kChunkBits;
-  static constexpr u32 kChunks = HeapType::kMaxTypes / kChunkSize + 1;
+  static constexpr u32 kFirstChunk = 64;
+  static constexpr u32 kChunks = std::bit_width(HeapType::kMaxTypes / kFirstChunk + 1);
 
   std::mutex mutex;
   u32 count = 0;
-  std::unique_ptr<std::atomic<DefType*>[]> chunks{new std::atomic<DefType*>[kChunks]()};
+  std::array<std::atomic<DefType*>, kChunks> chunks{};
   std::unordered_map<std::u32string, u32> groups;  // key → first id
 
   ~Impl() {
-    for (u32 i = 0; i < kChunks; ++i) delete[] chunks[i].load(std::memory_order_relaxed);
+    for (std::atomic<DefType*>& chunk : chunks) delete[] chunk.load(std::memory_order_relaxed);
   }
+  static u32 chunk_of(u32 id) { return static_cast<u32>(std::bit_width(id / kFirstChunk + 1)) - 1; }
+  static u32 first_of(u32 chunk) { return kFirstChunk * ((1u << chunk) - 1); }
   DefType& at(u32 id) const {
-    return chunks[id >> kChunkBits].load(std::memory_order_acquire)[id & (kChunkSize - 1)];
+    const u32 chunk = chunk_of(id);
+    return chunks[chunk].load(std::memory_order_acquire)[id - first_of(chunk)];
   }
   DefType& append() {
-    std::atomic<DefType*>& chunk = chunks[count >> kChunkBits];
-    if (!chunk.load(std::memory_order_relaxed))
-      chunk.store(new DefType[kChunkSize], std::memory_order_release);
+    const u32 chunk = chunk_of(count);
+    if (!chunks[chunk].load(std::memory_order_relaxed))
+      chunks[chunk].store(new DefType[kFirstChunk << chunk], std::memory_order_release);
     return at(count++);
   }
 };

@@ -40,21 +40,8 @@ inline Bytes section(u8 id, const Bytes& content) { return Bytes{id} + sized(con
 inline const Bytes kHeader = {0, 'a', 's', 'm', 1, 0, 0, 0};
 
 // Section ids.
-enum : u8 {
-  kCustom,
-  kType,
-  kImport,
-  kFunction,
-  kTable,
-  kMemory,
-  kGlobal,
-  kExport,
-  kStart,
-  kElement,
-  kCode,
-  kData
-};
-inline constexpr u8 kDataCount = 12, kTag = 13;
+inline constexpr u8 kCustom = 0, kType = 1, kImport = 2, kFunction = 3, kTable = 4, kMemory = 5, kGlobal = 6,
+                    kExport = 7, kStart = 8, kElement = 9, kCode = 10, kData = 11, kDataCount = 12, kTag = 13;
 // Value types.
 inline constexpr u8 I32 = 0x7f, I64 = 0x7e, F32 = 0x7d, F64 = 0x7c, V128 = 0x7b, FUNCREF = 0x70,
                     EXTERNREF = 0x6f;
