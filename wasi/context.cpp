@@ -2,6 +2,8 @@
 #include "wasi/context.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -9,6 +11,8 @@
 #include <cstring>
 
 #include <fmt/format.h>
+
+#include "wasi/errno.h"
 
 namespace tenon::wasi {
 namespace {
@@ -173,12 +177,36 @@ Expect<EntryRef> WasiContext::socket(Fd fd, Rights rights) const {
   return entry;
 }
 
+Expect<void> WasiContext::ready(const FdEntry& entry, short events) const {
+  const bool nonblock = entry.has_flag(Fdflag::nonblock);
+  if (entry.type == Filetype::regular_file || (nonblock && !entry.shared_with_host)) return {};
+  if (!nonblock && !cancel_) return {};
+  pollfd wait[2] = {{entry.host.get(), events, 0}, {cancel_.get(), POLLIN, 0}};
+  if (::poll(wait, 2, nonblock ? 0 : -1) < 0) return host_error();
+  if (wait[1].revents) return std::unexpected(Errno::canceled);
+  if (!wait[0].revents) return std::unexpected(Errno::again);
+  return {};
+}
+
+Result<void> WasiContext::make_cancellable() {
+  cancel_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!cancel_) return std::unexpected(os_error("eventfd"));
+  return {};
+}
+
+void cancel_wasi(WasiContext& context) {
+  const u64 one = 1;
+  // Fails only when there is no descriptor, or when it says "cancelled" already.
+  (void)!::write(context.cancel_fd(), &one, sizeof one);
+}
+
 Result<std::shared_ptr<WasiContext>> make_wasi_context(WasiConfig config) {
   if (config.path_resolution == PathResolution::kernel && !PathResolver::kernel_can())
     return std::unexpected(
         Error{ErrorCategory::unsupported, "this kernel has no openat2; use another path resolution", {}});
   auto context = std::make_shared<WasiContext>(config.max_fds, config.path_resolution);
   TRY(add_strings(config, *context));
+  if (config.cancellable) TRY(context->make_cancellable());
   const auto add = [&](Result<EntryRef> entry) -> Result<void> {
     if (!entry) return std::unexpected(std::move(entry.error()));
     if (context->fds.insert(std::move(*entry))) return {};

@@ -33,9 +33,19 @@ class WasiContext {
   // A socket; notsock for anything else.
   Expect<EntryRef> socket(Fd fd, Rights rights) const;
 
+  // Before a call that may block on the descriptor. Errors: again (`nonblock` is set, and can't be on the
+  // host's descriptor), canceled, intr.
+  Expect<void> ready(const FdEntry& entry, short events) const;
+  // Readable once the context is cancelled; -1 when it can't be.
+  int cancel_fd() const { return cancel_.get(); }
+  Result<void> make_cancellable();
+
   StringList args, env;
   FdTable fds;
   PathResolver resolver;
+
+ private:
+  UniqueFd cancel_;
 };
 
 }  // namespace tenon::wasi

@@ -51,13 +51,6 @@ Expect<Size> moved(ssize_t n) {
   return static_cast<Size>(n);
 }
 
-// A standard stream's O_NONBLOCK would be the host's as well, so "would block" is found by asking first.
-bool would_block(const FdEntry& entry, short events) {
-  if (!entry.shared_with_host || !entry.has_flag(Fdflag::nonblock)) return false;
-  pollfd p{entry.host.get(), events, 0};
-  return ::poll(&p, 1, 0) == 0;
-}
-
 Expect<Size> stream_result(i64 n, size_t asked) {
   if (n < 0) return std::unexpected(from_host_errno(n < INT_MIN ? 0 : static_cast<int>(-n)));
   return static_cast<Size>(std::min<u64>(static_cast<u64>(n), asked));
@@ -113,7 +106,7 @@ Expect<Size> fd_read(WasiContext& context, GuestMemory memory, Fd fd, GuestIovec
   TRY_ASSIGN(const EntryRef entry, context.file(fd, Right::fd_read, Errno::isdir));
   TRY_ASSIGN(HostIovecs iovs, HostIovecs::from(memory, guest));
   if (entry->reader) return read_stream(*entry, iovs.span());
-  if (would_block(*entry, POLLIN)) return std::unexpected(Errno::again);
+  TRY(context.ready(*entry, POLLIN));
   return moved(::readv(entry->host.get(), iovs.data(), iovs.count()));
 }
 
@@ -121,7 +114,7 @@ Expect<Size> fd_write(WasiContext& context, GuestMemory memory, Fd fd, GuestIove
   TRY_ASSIGN(const EntryRef entry, context.file(fd, Right::fd_write));
   TRY_ASSIGN(HostIovecs iovs, HostIovecs::from(memory, guest));
   if (entry->writer) return write_stream(*entry, iovs.span());
-  if (would_block(*entry, POLLOUT)) return std::unexpected(Errno::again);
+  TRY(context.ready(*entry, POLLOUT));
   return write_host(*entry, iovs);
 }
 

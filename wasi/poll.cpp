@@ -37,7 +37,7 @@ struct Timer {
     return t >= deadline ? 0 : deadline - t;
   }
 };
-// A descriptor subscription; its pollfd is at the same index.
+// A descriptor subscription; its pollfd is at the same index, and one more for cancel_wasi() is last.
 struct Watch {
   u32 subscription;
   EntryRef entry;
@@ -48,9 +48,10 @@ class OneOff {
   OneOff(const WasiContext& context, std::vector<Subscription> subscriptions)
       : context_(context), subscriptions_(std::move(subscriptions)) {}
 
-  // Blocks until at least one event is there. Error: intr.
+  // Blocks until at least one event is there. Errors: intr, canceled.
   Expect<void> wait() {
     for (u32 i = 0; i < subscriptions_.size(); i++) subscribe(i);
+    pollfds_.push_back({context_.cancel_fd(), POLLIN, 0});  // poll(2) ignores -1
     while (true) {
       u64 timeout = events_.empty() ? kForever : 0;
       for (const Timer& timer : timers_) timeout = std::min(timeout, timer.remaining());
@@ -128,6 +129,7 @@ class OneOff {
                      static_cast<long>(nanoseconds % 1'000'000'000)};
     for (pollfd& p : pollfds_) p.revents = 0;
     if (::ppoll(pollfds_.data(), pollfds_.size(), &t, nullptr) < 0) return host_error();
+    if (pollfds_.back().revents) return std::unexpected(Errno::canceled);
     return {};
   }
 

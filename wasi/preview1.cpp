@@ -42,8 +42,7 @@ template <class T>
 constexpr bool kIsExpect<Expect<T>> = true;
 
 Status end_guest(HostFunc& host, Exit exit) {
-  host.store->store->trap().exit_code = static_cast<i32>(exit.code);
-  return Status::exit;
+  return host.store->store->raise_exit(static_cast<i32>(exit.code));
 }
 
 struct WasiTraits {

@@ -1,4 +1,5 @@
 // sock_accept, sock_recv, sock_send, sock_shutdown.
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -12,6 +13,7 @@ namespace tenon::wasi {
 Expect<Fd> sock_accept(WasiContext& context, Fd fd, Fdflags flags) {
   TRY_ASSIGN(const EntryRef listener, context.socket(fd, Right::sock_accept));
   if (flags.without(Fdflag::nonblock).any()) return std::unexpected(Errno::inval);
+  TRY(context.ready(*listener, POLLIN));
   const bool nonblock = flags.has(Fdflag::nonblock);
   auto entry = std::make_shared<FdEntry>();
   entry->host = UniqueFd(
@@ -29,6 +31,7 @@ Expect<std::tuple<Size, Roflags>> sock_recv(WasiContext& context, GuestMemory me
                                             GuestIovecs guest, Riflags flags) {
   TRY_ASSIGN(const EntryRef socket, context.socket(fd, Right::fd_read));
   TRY_ASSIGN(HostIovecs iovs, HostIovecs::from(memory, guest));
+  TRY(context.ready(*socket, POLLIN));
   msghdr message{};
   message.msg_iov = iovs.data();
   message.msg_iovlen = static_cast<size_t>(iovs.count());
@@ -44,6 +47,7 @@ Expect<std::tuple<Size, Roflags>> sock_recv(WasiContext& context, GuestMemory me
 Expect<Size> sock_send(WasiContext& context, GuestMemory memory, Fd fd, GuestIovecs guest, Siflags) {
   TRY_ASSIGN(const EntryRef socket, context.socket(fd, Right::fd_write));
   TRY_ASSIGN(HostIovecs iovs, HostIovecs::from(memory, guest));
+  TRY(context.ready(*socket, POLLOUT));
   msghdr message{};
   message.msg_iov = iovs.data();
   message.msg_iovlen = static_cast<size_t>(iovs.count());

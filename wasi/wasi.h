@@ -49,7 +49,8 @@ struct WasiConfig {
   StdioInput stdin_ = StdioFd{0};
   StdioOutput stdout_ = StdioFd{1}, stderr_ = StdioFd{2};
   PathResolution path_resolution = PathResolution::automatic;
-  u32 max_fds = 4096;  // open descriptors of the guest
+  u32 max_fds = 4096;        // open descriptors of the guest
+  bool cancellable = false;  // cancel_wasi() can end blocking calls; costs each of them a poll(2)
 };
 
 // A guest program's descriptors and other state. Safe to use from several threads at a time.
@@ -59,6 +60,10 @@ class WasiContext;
 // name with a NUL byte, a preopen on procfs), unsupported (PathResolution::kernel on a kernel without
 // openat2).
 Result<std::shared_ptr<WasiContext>> make_wasi_context(WasiConfig config);
+
+// Ends blocking calls of a cancellable context with `canceled`, those to come too. From any thread or a
+// signal handler.
+void cancel_wasi(WasiContext& context);
 
 // The functions of wasi_snapshot_preview1. HostFunc::data is the WasiContext*, which must outlive the store.
 // All give an errno but proc_exit, and proc_raise of a signal that ends the process: Status::exit with the

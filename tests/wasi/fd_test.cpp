@@ -110,7 +110,7 @@ TEST_F(FdTest, EveryHostDescriptorIsCloseOnExec) {
   u32 fd;
   ASSERT_EQ(guest().open(kBox, "f", {.oflags = Guest::kCreat}, &fd), Errno::success);
   ASSERT_EQ(guest().on_path("path_create_directory", kBox, "d"), Errno::success);
-  ASSERT_EQ(guest().open(kBox, "d", {.oflags = Guest::kDirectory}, &fd), Errno::success);
+  ASSERT_EQ(guest().open_dir(kBox, "d", &fd), Errno::success);
   const std::string box_path = std::filesystem::canonical(box()).string();
   int ours = 0;
   for (const auto& e : std::filesystem::directory_iterator("/proc/self/fd")) {

@@ -30,7 +30,7 @@ TEST_P(PathTest, DescriptorsOfSubdirectoriesAreSandboxesToo) {
   std::filesystem::create_directories(box() / "sub/inner");
   write_file(box() / "f", "above");
   u32 sub;
-  ASSERT_EQ(guest().open(kBox, "sub", {.oflags = Guest::kDirectory}, &sub), Errno::success);
+  ASSERT_EQ(guest().open_dir(kBox, "sub", &sub), Errno::success);
   EXPECT_EQ(guest().open(sub, "inner"), Errno::success);
   EXPECT_EQ(guest().open(sub, "../f"), Errno::perm);
   EXPECT_EQ(guest().open(sub, "inner/../../f"), Errno::perm);
@@ -176,7 +176,7 @@ TEST_P(PathTest, ReadOnlyMountsRefuseEveryChange) {
   EXPECT_EQ(guest().call("path_filestat_set_times", kBox, 1, guest().put("f"), 1, u64{0}, u64{0}, 2),
             Errno::rofs);
   // Nor is a directory opened below it any different.
-  ASSERT_EQ(guest().open(kBox, "d", {.oflags = Guest::kDirectory}, &fd), Errno::success);
+  ASSERT_EQ(guest().open_dir(kBox, "d", &fd), Errno::success);
   EXPECT_EQ(guest().open(fd, "n", {.oflags = Guest::kCreat}), Errno::rofs);
   EXPECT_EQ(read_file(box() / "f"), "text");
 }
@@ -188,7 +188,8 @@ TEST_P(PathTest, FilesAreNoDirectoriesToStartFrom) {
   EXPECT_EQ(guest().open(fd, "x"), Errno::notdir);
   EXPECT_EQ(guest().stat(fd, "."), Errno::notdir);
   EXPECT_EQ(guest().open(1, "x"), Errno::notdir);
-  EXPECT_EQ(guest().open(kBox, "f", {.oflags = Guest::kDirectory}), Errno::notdir);
+  EXPECT_EQ(guest().open_dir(kBox, "f"), Errno::notdir);
+  EXPECT_EQ(guest().open(kBox, ".", {.oflags = Guest::kDirectory, .rights = Guest::kWrite}), Errno::isdir);
 }
 
 }  // namespace

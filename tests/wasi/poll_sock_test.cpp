@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <thread>
 
 #include "wasi_fixture.h"
 
@@ -106,6 +107,22 @@ TEST_F(PollTest, PipesWakeTheGuest) {
   ASSERT_EQ(events.size(), 1u);
   EXPECT_TRUE(events[0].flags.has(Eventrwflag::hangup));
   ::close(ends[0]);
+}
+
+TEST_F(PollTest, CancellingEndsBlockingCallsNowAndLater) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+  Guest guest(WasiConfig{
+      .stdin_ = StdioFd{ends[0]}, .stdout_ = StdioNull{}, .stderr_ = StdioNull{}, .cancellable = true});
+  const u32 in = guest.put_value(clock(1, 1, 60'000'000'000)), out = guest.alloc(64);
+  std::jthread canceller([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    cancel_wasi(*guest.context());
+  });
+  EXPECT_EQ(guest.read(0, nullptr), Errno::canceled);
+  EXPECT_EQ(guest.call("poll_oneoff", in, out, 1, out + 48), Errno::canceled);
+  ::close(ends[0]);
+  ::close(ends[1]);
 }
 
 class SocketTest : public PollTest {

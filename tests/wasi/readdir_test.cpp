@@ -61,7 +61,7 @@ TEST_F(ReaddirTest, CookiesStayValidWhileEntriesComeAndGo) {
 TEST_F(ReaddirTest, ARemovedDirectoryHasNoEntries) {
   std::filesystem::create_directory(box() / "d");
   u32 fd;
-  ASSERT_EQ(guest().open(kBox, "d", {.oflags = Guest::kDirectory}, &fd), Errno::success);
+  ASSERT_EQ(guest().open_dir(kBox, "d", &fd), Errno::success);
   EXPECT_EQ(guest().list(fd).size(), 2u);
   std::filesystem::remove(box() / "d");
   EXPECT_EQ(guest().list(fd).size(), 0u);

@@ -55,7 +55,7 @@ TEST_P(SandboxTest, LinksThatLeadOut) {
   for (const char* path :
        {"rel/secret", "abs/secret", "d/deep", "indirect", "rel", "abs", "proc", "proc/etc/passwd"}) {
     EXPECT_EQ(guest().open(kBox, path), Errno::perm) << path;
-    EXPECT_EQ(guest().open(kBox, path, {.oflags = Guest::kDirectory}), Errno::perm) << path;
+    EXPECT_EQ(guest().open_dir(kBox, path), Errno::perm) << path;
     EXPECT_EQ(guest().stat(kBox, path), Errno::perm) << path;
     const u32 name = guest().put(path);
     EXPECT_EQ(guest().call("path_filestat_set_times", kBox, 1, name, strlen(path), u64{0}, u64{0}, 2),
@@ -72,7 +72,9 @@ TEST_P(SandboxTest, TrailingSlashesDoNotFollowLinksOut) {
   std::filesystem::create_symlink("../outside/secret", box() / "file");
   for (const char* path : {"rel/", "rel//", "rel/.", "file/"}) {
     EXPECT_EQ(guest().stat(kBox, path, nullptr, false), Errno::perm) << path;
-    EXPECT_EQ(guest().open(kBox, path, {.oflags = Guest::kDirectory, .lookup = 0}), Errno::perm) << path;
+    EXPECT_EQ(guest().open(kBox, path, {.oflags = Guest::kDirectory, .rights = Guest::kRead, .lookup = 0}),
+              Errno::perm)
+        << path;
     EXPECT_EQ(guest().link(kBox, path, kBox, "in"), Errno::perm) << path;
     const u32 buf = guest().alloc(64);
     EXPECT_EQ(guest().call("path_readlink", kBox, guest().put(path), strlen(path), buf, 32, buf + 32),
@@ -107,7 +109,7 @@ TEST_P(SandboxTest, ProcfsBelowAPreopenIsRefused) {
   Guest guest(std::move(config));
   EXPECT_EQ(guest.open(3, "proc/self/mem", {.rights = Guest::kRead | Guest::kWrite}), Errno::perm);
   EXPECT_EQ(guest.open(3, "proc/self/environ"), Errno::perm);
-  EXPECT_EQ(guest.open(3, "proc", {.oflags = Guest::kDirectory}), Errno::perm);
+  EXPECT_EQ(guest.open_dir(3, "proc"), Errno::perm);
   EXPECT_NE(guest.open(3, "proc/self/root/etc/passwd"), Errno::success);
   EXPECT_NE(guest.open(3, "proc/self/fd/0"), Errno::success);
   const u32 buf = guest.alloc(256), n = guest.alloc(4);
@@ -119,7 +121,7 @@ TEST_P(SandboxTest, ProcfsBelowAPreopenIsRefused) {
 TEST_P(SandboxTest, ADirectoryMovedOutGivesNoWayUp) {
   std::filesystem::create_directories(box() / "d/e");
   u32 dir;
-  ASSERT_EQ(guest().open(kBox, "d/e", {.oflags = Guest::kDirectory}, &dir), Errno::success);
+  ASSERT_EQ(guest().open_dir(kBox, "d/e", &dir), Errno::success);
   const auto moved = box().parent_path() / "moved";
   std::filesystem::rename(box() / "d", moved);
   EXPECT_EQ(guest().open(dir, "../../outside/secret"), Errno::perm);

@@ -112,6 +112,9 @@ class Guest {
   Errno open(u32 dir, std::string_view path, u32* fd = nullptr) {
     return open(dir, path, {.rights = ~kWrite}, fd);
   }
+  Errno open_dir(u32 dir, std::string_view path, u32* fd = nullptr) {
+    return open(dir, path, {.oflags = kDirectory, .rights = ~kWrite}, fd);
+  }
   // One path argument and nothing else.
   Errno on_path(std::string_view function, u32 dir, std::string_view path) {
     return call(function, dir, put(path), path.size());
