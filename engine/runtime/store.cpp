@@ -225,6 +225,8 @@ Error Store::trap_error(Status status) {
     text = "uncaught exception";
   else if (trap_.message.empty())
     text = trap_text(trap_.code);
+  else if (trap_.code == TrapCode::uninitialized_element)
+    text = fmt::format("{} {}", trap_text(trap_.code), trap_.message);  // its index, as the suite words it
   else
     text = fmt::format("{}: {}", trap_text(trap_.code), trap_.message);
   constexpr size_t kShown = 64;

@@ -159,6 +159,8 @@ class Store {
   // From any thread or a signal handler: running code traps with `interrupted` at its next check.
   void interrupt() { context_.interrupt = 1; }
   void clear_interrupt() { context_.interrupt = 0; }
+  // What the interpreter keeps for this store (engine/interp/state.h); it makes it when first needed.
+  std::shared_ptr<void>& interpreter_state() { return interpreter_state_; }
   // The transfer buffer with room for n slots; what was in it stays.
   Slot* transfer(u64 n);
 
@@ -170,6 +172,7 @@ class Store {
   StoreLimits limits_;
   StoreContext context_{};
   TrapRecord trap_;
+  std::shared_ptr<void> interpreter_state_;
   std::unique_ptr<Impl> impl_;
 };
 

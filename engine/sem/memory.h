@@ -122,9 +122,7 @@ M* at(u8* p) {
     return __atomic_exchange_n(detail::at<M>(p), static_cast<M>(v), __ATOMIC_SEQ_CST);      \
   }                                                                                         \
   inline V prefix##_cmpxchg##suffix(u8* p, V expected, V replacement) {                     \
-    /* The comparison is of the whole value: a wider `expected` never matches. */           \
-    M old = static_cast<M>(expected);                                                       \
-    if (old != expected) return __atomic_load_n(detail::at<M>(p), __ATOMIC_SEQ_CST);        \
+    M old = static_cast<M>(expected); /* wrapped to the width, as the replacement is */     \
     __atomic_compare_exchange_n(detail::at<M>(p), &old, static_cast<M>(replacement), false, \
                                 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                        \
     return old;                                                                             \

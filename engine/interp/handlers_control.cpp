@@ -1,0 +1,225 @@
+// Handlers of entry and exit of functions, branches, moves, select and globals.
+#include "engine/interp/control.h"
+#include "engine/interp/state.h"
+
+namespace tenon::interp::ctl {
+
+TENON_HANDLER leave_activation(TENON_INTERP_PARAMS) { return Status::ok; }
+
+TENON_HANDLER far_return(TENON_INTERP_PARAMS) {
+  const Link* link = reinterpret_cast<const Link*>(fp);
+  pc = link->far_pc;
+  vm = link->far_vm;
+  fp = link->far_fp;
+  load_memory(vm, mem, mem_len);
+  TENON_DISPATCH();
+}
+
+TENON_HANDLER zero_locals(TENON_INTERP_PARAMS) {
+  Slot* first = slot_at(pc, fp, kFieldA);
+  const u32 count = read<u16>(pc, kFieldB);
+  for (u32 i = 0; i < count; ++i) {
+    first[i].u64_ = 0;
+    asm volatile("" ::: "memory");  // a loop of stores; a call of memset costs more for a few locals
+  }
+  TENON_NEXT(16);
+}
+
+// Results go to the frame's first slots, which never reach the Link.
+#define TENON_LEAVE()                                                            \
+  do {                                                                           \
+    const Link* link_ = reinterpret_cast<const Link*>(slot_at(pc, fp, kFieldD)); \
+    pc = link_->pc;                                                              \
+    fp = link_->fp;                                                              \
+    TENON_DISPATCH();                                                            \
+  } while (0)
+
+TENON_HANDLER return_none(TENON_INTERP_PARAMS) { TENON_LEAVE(); }
+TENON_HANDLER return_r0(TENON_INTERP_PARAMS) {
+  fp->u64_ = r0;
+  TENON_LEAVE();
+}
+TENON_HANDLER return_x64(TENON_INTERP_PARAMS) {
+  fp->u64_ = x0[0];
+  TENON_LEAVE();
+}
+TENON_HANDLER return_x128(TENON_INTERP_PARAMS) {
+  to_slot(fp, x0);
+  TENON_LEAVE();
+}
+// The result is in the accumulators too, whatever its class.
+TENON_HANDLER return_slot(TENON_INTERP_PARAMS) {
+  r0 = slot_at(pc, fp, kFieldA)->u64_;
+  to_reg(r0, x0, slot_at(pc, fp, kFieldA)->f64_);
+  fp->u64_ = r0;
+  TENON_LEAVE();
+}
+TENON_HANDLER return_slot128(TENON_INTERP_PARAMS) {
+  x0 = from_slot<V128>(slot_at(pc, fp, kFieldA));
+  to_slot(fp, x0);
+  TENON_LEAVE();
+}
+TENON_HANDLER return_many(TENON_INTERP_PARAMS) {
+  const Slot* from = slot_at(pc, fp, kFieldA);
+  const u32 count = read<u16>(pc, kFieldB);
+  for (u32 i = 0; i < count; ++i) fp[i] = from[i];
+  TENON_LEAVE();
+}
+
+TENON_HANDLER jump(TENON_INTERP_PARAMS) {
+  pc += read<i32>(pc, kFieldTarget);
+  TENON_DISPATCH();
+}
+TENON_HANDLER jump_back(TENON_INTERP_PARAMS) {
+  if (vm->store->interrupt) [[unlikely]]
+    TENON_TRAP(TrapCode::interrupted);
+  pc += read<i32>(pc, kFieldTarget);
+  TENON_DISPATCH();
+}
+#define TENON_BR_TABLE(index)                                      \
+  do {                                                             \
+    const u32 count_ = read<u32>(pc, kFieldImm), index_ = (index); \
+    const u32 entry_ = index_ < count_ ? index_ : count_;          \
+    pc += read<i32>(pc, kFieldExt + 4 * entry_);                   \
+    TENON_DISPATCH();                                              \
+  } while (0)
+TENON_HANDLER br_table_slot(TENON_INTERP_PARAMS) { TENON_BR_TABLE(slot_at(pc, fp, kFieldA)->u32_); }
+TENON_HANDLER br_table_r0(TENON_INTERP_PARAMS) { TENON_BR_TABLE(static_cast<u32>(r0)); }
+
+TENON_HANDLER check_interruption(TENON_INTERP_PARAMS) {
+  StoreContext& context = *vm->store;
+  if (context.interrupt || __atomic_load_n(context.epoch, __ATOMIC_RELAXED) >= context.epoch_deadline)
+      [[unlikely]]
+    TENON_TRAP(TrapCode::interrupted);
+  if (context.fuel <= 0) [[unlikely]]
+    TENON_TRAP(TrapCode::out_of_fuel);
+  context.fuel -= 1;
+  TENON_NEXT(16);
+}
+
+TENON_HANDLER unreachable(TENON_INTERP_PARAMS) { TENON_TRAP(TrapCode::unreachable); }
+
+TENON_HANDLER move(TENON_INTERP_PARAMS) {
+  *slot_at(pc, fp, kFieldD) = *slot_at(pc, fp, kFieldA);
+  TENON_NEXT(16);
+}
+TENON_HANDLER move_two(TENON_INTERP_PARAMS) {
+  *slot_at(pc, fp, kFieldD) = *slot_at(pc, fp, kFieldA);
+  *slot_at(pc, fp, kFieldC) = *slot_at(pc, fp, kFieldB);
+  TENON_NEXT(16);
+}
+TENON_HANDLER move128(TENON_INTERP_PARAMS) {
+  to_slot(slot_at(pc, fp, kFieldD), from_slot<V128>(slot_at(pc, fp, kFieldA)));
+  TENON_NEXT(16);
+}
+TENON_HANDLER store_r0(TENON_INTERP_PARAMS) {
+  slot_at(pc, fp, kFieldD)->u64_ = r0;
+  TENON_NEXT(16);
+}
+TENON_HANDLER store_x64(TENON_INTERP_PARAMS) {
+  slot_at(pc, fp, kFieldD)->u64_ = x0[0];
+  TENON_NEXT(16);
+}
+TENON_HANDLER store_x128(TENON_INTERP_PARAMS) {
+  to_slot(slot_at(pc, fp, kFieldD), x0);
+  TENON_NEXT(16);
+}
+TENON_HANDLER const32(TENON_INTERP_PARAMS) {
+  slot_at(pc, fp, kFieldD)->u64_ = read<u32>(pc, kFieldImm);
+  TENON_NEXT(16);
+}
+TENON_HANDLER const64(TENON_INTERP_PARAMS) {
+  slot_at(pc, fp, kFieldD)->u64_ = read<u64>(pc, kFieldExt);
+  TENON_NEXT(24);
+}
+TENON_HANDLER const128(TENON_INTERP_PARAMS) {
+  x0 = v128_load_bytes(pc + kFieldExt);
+  to_slot(slot_at(pc, fp, kFieldD), x0);
+  TENON_NEXT(32);
+}
+
+namespace {
+
+template <Class>
+struct ClassType {
+  using type = u64;
+};
+template <>
+struct ClassType<Class::x64> {
+  using type = f64;
+};
+template <>
+struct ClassType<Class::x128> {
+  using type = V128;
+};
+
+template <Class cls, bool in_r0, bool store>
+TENON_HANDLER select(TENON_INTERP_PARAMS) {
+  using T = typename ClassType<cls>::type;
+  const u32 condition = in_r0 ? static_cast<u32>(r0) : slot_at(pc, fp, kFieldC)->u32_;
+  const u16 from = condition ? read<u16>(pc, kFieldA) : read<u16>(pc, kFieldB);
+  const T v = from_slot<T>(fp + from);
+  if constexpr (store) to_slot(slot_at(pc, fp, kFieldD), v);
+  to_reg(r0, x0, v);
+  TENON_NEXT(16);
+}
+
+template <Class cls, bool store>
+TENON_HANDLER global_get(TENON_INTERP_PARAMS) {
+  using T = typename ClassType<cls>::type;
+  const T v = from_slot<T>(&read<const GlobalCell*>(pc, kFieldExt)->lo);
+  if constexpr (store) to_slot(slot_at(pc, fp, kFieldD), v);
+  to_reg(r0, x0, v);
+  TENON_NEXT(24);
+}
+
+template <Class cls, bool from_acc>
+TENON_HANDLER global_set(TENON_INTERP_PARAMS) {
+  using T = typename ClassType<cls>::type;
+  const T v = from_acc ? from_reg<T>(r0, x0) : from_slot<T>(slot_at(pc, fp, kFieldA));
+  to_slot(&read<GlobalCell*>(pc, kFieldExt)->lo, v);
+  TENON_NEXT(24);
+}
+
+// One handler for each class, by number.
+template <template <Class> class H>
+constexpr Handler by_class(Class c) {
+  constexpr Handler table[] = {H<Class::r0>::value, H<Class::x64>::value, H<Class::x128>::value};
+  return table[static_cast<u32>(c)];
+}
+template <bool a, bool b>
+struct Select {
+  template <Class c>
+  struct Of {
+    static constexpr Handler value = &select<c, a, b>;
+  };
+};
+template <bool a>
+struct GlobalGet {
+  template <Class c>
+  struct Of {
+    static constexpr Handler value = &global_get<c, a>;
+  };
+};
+template <bool a>
+struct GlobalSet {
+  template <Class c>
+  struct Of {
+    static constexpr Handler value = &global_set<c, a>;
+  };
+};
+
+}  // namespace
+
+Handler select_handler(Class cls, bool in_r0, bool store) {
+  if (in_r0) return store ? by_class<Select<true, true>::Of>(cls) : by_class<Select<true, false>::Of>(cls);
+  return store ? by_class<Select<false, true>::Of>(cls) : by_class<Select<false, false>::Of>(cls);
+}
+Handler global_get_handler(Class cls, bool store) {
+  return store ? by_class<GlobalGet<true>::Of>(cls) : by_class<GlobalGet<false>::Of>(cls);
+}
+Handler global_set_handler(Class cls, bool from_reg) {
+  return from_reg ? by_class<GlobalSet<true>::Of>(cls) : by_class<GlobalSet<false>::Of>(cls);
+}
+
+}  // namespace tenon::interp::ctl
