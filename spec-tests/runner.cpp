@@ -52,6 +52,7 @@ Exports spectest(Store& store) {
   if (auto t = store.new_table({kFuncRef, {10, 20}, false}, kNullRef)) out["table"] = *t;
   if (auto t = store.new_table({kFuncRef, {10, 20}, true}, kNullRef)) out["table64"] = *t;
   if (auto m = store.new_memory({.limits = {1, 2}})) out["memory"] = *m;
+  if (auto m = store.new_memory({.limits = {1, 2}, .shared = true})) out["shared_memory"] = *m;
   return out;
 }
 
