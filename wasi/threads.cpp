@@ -35,7 +35,8 @@ const HostFuncDesc& spawn_desc() {
 
 bool wants_threads(const Module& module) {
   return std::ranges::any_of(module.imports, [](const Import& i) {
-    return i.module == spawn_desc().module && i.name == spawn_desc().name;
+    const auto* memory = std::get_if<MemoryType>(&i.type);
+    return (memory && memory->shared) || (i.module == spawn_desc().module && i.name == spawn_desc().name);
   });
 }
 

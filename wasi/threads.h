@@ -16,16 +16,17 @@
 
 namespace tenon::wasi {
 
-// Does the module want threads, that is, does it import `wasi.thread-spawn`?
+// Is the module made for threads, that is, does it import `wasi.thread-spawn` or a shared memory?
+// (wasi-threads: the host makes the shared memory, even for a program that never spawns.)
 bool wants_threads(const Module& module);
 
 struct ThreadOptions {
-  StoreLimits limits;
+  StoreLimits limits{};
   u32 max_threads = 256;  // at a time, the first one included
   // Called for each thread's store before it instantiates, e.g. to set a compiler. May be empty.
-  std::function<Result<void>(Store&)> prepare;
+  std::function<Result<void>(Store&)> prepare{};
   // Called for each thread's linker to define what the module imports beside WASI. May be empty.
-  std::function<void(Linker&)> define;
+  std::function<void(Linker&)> define{};
 };
 
 // One run of such a command. The first thread that exits or traps ends all others: what blocks in WASI is

@@ -1,10 +1,14 @@
 // The official WASI tests (wasi-testsuite/ in the test data): each module runs as its JSON file says, on a
 // fresh copy of its directory, with each engine and each way of resolving paths.
+#include <fcntl.h>
+
 #include <nlohmann/json.hpp>
 
 #include "engine/runtime/jit_plugin.h"
 #include "engine/runtime/linker.h"
 #include "engine/runtime/plugin.h"
+#include "wasi/threads.h"
+#include "wasi/unique_fd.h"
 #include "wasi_fixture.h"
 
 namespace tenon::wasi {
@@ -17,16 +21,19 @@ fs::path suite_folder() {
   return (env ? fs::path(env) : fs::path(TENON_SOURCE_DIR) / "../shared/data") / "wasi-testsuite";
 }
 
-std::vector<fs::path> suite_modules() {
+std::vector<fs::path> suite_modules(std::initializer_list<const char*> folders) {
   std::vector<fs::path> out;
-  for (const char* language : {"assemblyscript", "c", "rust"}) {
+  for (const char* folder : folders) {
     std::error_code missing;
-    for (const auto& e : fs::directory_iterator(suite_folder() / language, missing))
+    for (const auto& e : fs::directory_iterator(suite_folder() / folder, missing))
       if (e.path().extension() == ".wasm") out.push_back(e.path());
   }
   std::ranges::sort(out);
   return out;
 }
+
+std::vector<fs::path> preview1_modules() { return suite_modules({"assemblyscript", "c", "rust"}); }
+std::vector<fs::path> threads_modules() { return suite_modules({"threads"}); }
 
 std::string read_all(const fs::path& path) {
   std::ostringstream text;
@@ -81,24 +88,31 @@ Result<const JitPlugin*> jit() {
 
 class OfficialSuite : public ::testing::TestWithParam<SuiteParam> {
  protected:
-  // Exit code, or 134 with the trap's text in error_.
+  // Exit code, or 134 with the error's text in error_.
   i32 run(WasiConfig config) {
-    auto context = make_wasi_context(std::move(config));
-    if (!context) return fail(context.error());
+    const std::string bytes = read_all(GetParam().wasm);
     EngineOptions options;
     options.tier = EngineOptions::Tier::interp;
-    Store store(std::make_shared<Engine>(options));
-    if (GetParam().engine == "jit") {
-      auto compiler = (*jit())->create_compiler(store, {});
-      if (!compiler) return fail(compiler.error());
-      store.set_compiler(std::move(*compiler));
-    }
-    const std::string bytes = read_all(GetParam().wasm);
-    auto module = store.engine().compile({reinterpret_cast<const u8*>(bytes.data()), bytes.size()});
+    const auto engine = std::make_shared<Engine>(options);
+    auto module = engine->compile({reinterpret_cast<const u8*>(bytes.data()), bytes.size()});
     if (!module) return fail(module.error());
+    config.cancellable = wants_threads(**module);
+    auto context = make_wasi_context(std::move(config));
+    if (!context) return fail(context.error());
+    const auto prepare = [&](Store& store) { return set_compiler(store); };
+    if (wants_threads(**module)) {
+      auto code = ThreadGroup(engine, *module, **context, {.prepare = prepare}).run();
+      return code ? *code : fail(code.error());
+    }
+    return run_single(engine, *module, **context);
+  }
+  i32 run_single(const std::shared_ptr<Engine>& engine, const std::shared_ptr<const Module>& module,
+                 WasiContext& context) {
+    Store store(engine);
+    if (auto ready = set_compiler(store); !ready) return fail(ready.error());
     Linker linker;
-    for (const HostFuncDesc& desc : wasi_functions()) linker.define(desc, context->get());
-    auto instance = linker.instantiate(store, *module);
+    for (const HostFuncDesc& desc : wasi_functions()) linker.define(desc, &context);
+    auto instance = linker.instantiate(store, module);
     if (!instance) return fail(instance.error());
     const auto start = (*instance)->find_export("_start");
     if (!start) return fail({ErrorCategory::not_found, "no _start", {}});
@@ -107,6 +121,14 @@ class OfficialSuite : public ::testing::TestWithParam<SuiteParam> {
     if (status == Status::ok) return 0;
     if (status == Status::exit) return store.trap().exit_code;
     return fail(store.trap_error(status));
+  }
+  static Result<void> set_compiler(Store& store) {
+    if (GetParam().engine != "jit") return {};
+    JitPluginOptions options;
+    options.interrupts = true;
+    TRY_ASSIGN(auto compiler, (*jit())->create_compiler(store, options));
+    store.set_compiler(std::move(compiler));
+    return {};
   }
   i32 fail(const Error& error) {
     error_ = error.message;
@@ -120,11 +142,14 @@ TEST_P(OfficialSuite, Passes) {
   const SuiteCase test = SuiteCase::load(GetParam().wasm);
   const TempDir temp;
   std::string out, err;
+  int silence[2];  // a standard input on which reading blocks
+  ASSERT_EQ(::pipe2(silence, O_CLOEXEC), 0);
+  const UniqueFd ends[] = {UniqueFd(silence[0]), UniqueFd(silence[1])};
   WasiConfig config;
   config.args = test.args;
   config.env = test.env;
   config.path_resolution = GetParam().resolution;
-  config.stdin_ = StdioNull{};
+  config.stdin_ = StdioFd{silence[0]};
   config.stdout_ = &out;
   config.stderr_ = &err;
   for (const std::string& dir : test.dirs) {
@@ -141,7 +166,7 @@ TEST_P(OfficialSuite, Passes) {
 
 std::vector<SuiteParam> suite_params() {
   std::vector<SuiteParam> out;
-  for (const fs::path& wasm : suite_modules()) {
+  for (const fs::path& wasm : preview1_modules()) {
     out.push_back({wasm, "interp", PathResolution::automatic});
     out.push_back({wasm, "interp", PathResolution::walk});
     out.push_back({wasm, "jit", PathResolution::automatic});
@@ -158,9 +183,18 @@ std::string suite_name(const ::testing::TestParamInfo<SuiteParam>& info) {
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(OfficialSuite);
 INSTANTIATE_TEST_SUITE_P(, OfficialSuite, ::testing::ValuesIn(suite_params()), suite_name);
 
+std::vector<SuiteParam> threads_params() {
+  std::vector<SuiteParam> out;
+  for (const fs::path& wasm : threads_modules())
+    for (const char* engine : {"interp", "jit"}) out.push_back({wasm, engine, PathResolution::automatic});
+  return out;
+}
+INSTANTIATE_TEST_SUITE_P(Threads, OfficialSuite, ::testing::ValuesIn(threads_params()), suite_name);
+
 TEST(OfficialSuiteData, IsThere) {
-  if (suite_modules().empty()) GTEST_SKIP() << "no test data (TENON_TEST_DATA): " << suite_folder();
-  EXPECT_EQ(suite_modules().size(), 72u);
+  if (preview1_modules().empty()) GTEST_SKIP() << "no test data (TENON_TEST_DATA): " << suite_folder();
+  EXPECT_EQ(preview1_modules().size(), 72u);
+  EXPECT_EQ(threads_modules().size(), 15u);
 }
 
 }  // namespace
