@@ -91,7 +91,7 @@ class JitCompiler final : public Compiler {
  public:
   JitCompiler(Store& store, JitOptions options, std::unique_ptr<CodeLinker> linker)
       : store_(store), options_(std::move(options)), linker_(std::move(linker)) {
-    store.context().helpers = helper_table();
+    store.context().helpers = helper_table(store.context().helpers);
     install_fault_handler();
   }
   ~JitCompiler() override {
@@ -104,9 +104,11 @@ class JitCompiler final : public Compiler {
 
  private:
   std::vector<UnitWork> split(const ModulePlan& plan);
-  UnitWork thunks_for(std::vector<const FuncType*> types);
+  UnitWork thunks_for(const std::vector<const FuncType*>& types);
   Result<void> compile(const ModulePlan* plan, const Module* module, std::vector<UnitWork> units);
-  void register_code(const Module* module, const UnitWork& unit, u64 first_symbol);
+  Result<void> compile_module(const ModulePlan& plan, const std::vector<const FuncType*>& types);
+  void register_code(const Module* module, const UnitWork& unit);
+  void notify(const std::string& message) const;
   void set_entries(Instance& instance, const ModulePlan& plan);
 
   Store& store_;
@@ -141,7 +143,7 @@ std::vector<UnitWork> JitCompiler::split(const ModulePlan& plan) {
   return units;
 }
 
-UnitWork JitCompiler::thunks_for(std::vector<const FuncType*> types) {
+UnitWork JitCompiler::thunks_for(const std::vector<const FuncType*>& types) {
   UnitWork work{fmt::format("m{}thunks", modules_), {}, {}, {}, {}, {}};
   for (const FuncType* type : types)
     if (thunks_.try_emplace(signature_key(*type)).second) work.thunks.push_back(type);
@@ -151,10 +153,8 @@ UnitWork JitCompiler::thunks_for(std::vector<const FuncType*> types) {
 Result<void> JitCompiler::compile(const ModulePlan* plan, const Module* module, std::vector<UnitWork> units) {
   TRY(compile_units(plan, options_, units));
   std::vector<std::string> wanted;
-  std::vector<size_t> firsts;  // of each unit in `wanted`
   std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects;
   for (UnitWork& unit : units) {
-    firsts.push_back(wanted.size());
     for (FuncIdx f : unit.functions) wanted.push_back(symbol_name(f));
     for (const FuncType* type : unit.thunks) {
       const ThunkNames names(signature_key(*type));
@@ -166,7 +166,7 @@ Result<void> JitCompiler::compile(const ModulePlan* plan, const Module* module, 
   symbols_.clear();
   for (size_t i = 0; i < wanted.size(); ++i) symbols_[wanted[i]] = addresses[i];
   for (const UnitWork& unit : units) {
-    register_code(module, unit, 0);
+    register_code(module, unit);
     for (const FuncType* type : unit.thunks) {
       const ThunkNames names(signature_key(*type));
       thunks_[signature_key(*type)] = {symbols_[names.array_entry], symbols_[names.native_entry]};
@@ -175,7 +175,7 @@ Result<void> JitCompiler::compile(const ModulePlan* plan, const Module* module, 
   return {};
 }
 
-void JitCompiler::register_code(const Module* module, const UnitWork& unit, u64) {
+void JitCompiler::register_code(const Module* module, const UnitWork& unit) {
   CodeObject& code = code_objects_.emplace_back();
   code.module = module;
   for (const ObjectSymbol& s : unit.tables.functions) {
@@ -208,20 +208,26 @@ void JitCompiler::set_entries(Instance& instance, const ModulePlan& plan) {
   }
 }
 
+void JitCompiler::notify(const std::string& message) const {
+  if (options_.notice)
+    options_.notice(message);
+  else
+    fmt::print(stderr, "tenon: {}\n", message);
+}
+
 Result<void> JitCompiler::adopt(Instance& instance) {
   const Module& module = instance.module();
-  TRY_ASSIGN(const ModulePlan plan, make_plan(instance, options_));
+  TRY_ASSIGN(ModulePlan plan, make_plan(instance, options_));
   ++modules_;
-  std::vector<UnitWork> units = split(plan);
   std::vector<const FuncType*> types;
   for (const Function& f : module.functions) types.push_back(module.type_registry().get(f.type).func());
-  UnitWork thunks = thunks_for(std::move(types));
-  if (!thunks.thunks.empty()) units.push_back(std::move(thunks));
-  auto compiled = compile(&plan, &module, std::move(units));
-  if (!compiled) {
-    std::erase_if(thunks_, [](const auto& t) { return t.second.native_entry == 0; });
-    return compiled;
+  if (auto done = compile_module(plan, types); !done) {
+    // The interpreter goes on; compiled code of other modules needs a way in.
+    plan.notice = done.error().message + ": interpreted";
+    plan.compiled.assign(plan.compiled.size(), false);
+    TRY(compile_module(plan, types));
   }
+  if (!plan.notice.empty()) notify(plan.notice);
   for (u32 m = 0; m < module.memories.size(); ++m) {
     const MemoryDesc& desc = instance.memory(MemoryIdx{m})->desc();
     if (plan.memories[m].guarded)
@@ -231,6 +237,15 @@ Result<void> JitCompiler::adopt(Instance& instance) {
   return {};
 }
 
+Result<void> JitCompiler::compile_module(const ModulePlan& plan, const std::vector<const FuncType*>& types) {
+  std::vector<UnitWork> units = split(plan);
+  UnitWork thunks = thunks_for(types);
+  if (!thunks.thunks.empty()) units.push_back(std::move(thunks));
+  auto compiled = compile(&plan, plan.module, std::move(units));
+  if (!compiled) std::erase_if(thunks_, [](const auto& t) { return t.second.native_entry == 0; });
+  return compiled;
+}
+
 void JitCompiler::make_callable(FuncRef& func) {
   const FuncType& type = *store_.types().get(func.type).func();
   UnitWork work = thunks_for({&type});
@@ -238,9 +253,9 @@ void JitCompiler::make_callable(FuncRef& func) {
     ++modules_;
     std::vector<UnitWork> units;
     units.push_back(std::move(work));
-    if (!compile(nullptr, nullptr, std::move(units))) {
+    if (auto done = compile(nullptr, nullptr, std::move(units)); !done) {
       thunks_.erase(signature_key(type));
-      return;
+      return notify(done.error().message);
     }
   }
   func.native_entry = reinterpret_cast<void*>(thunks_.at(signature_key(type)).native_entry);

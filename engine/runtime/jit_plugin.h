@@ -1,5 +1,6 @@
 // What tenon-jit.so gives the engine.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,8 @@ struct JitPluginOptions {
   bool epochs = false;
   bool interrupts = false;  // check StoreContext::interrupt
   std::string dump_ir;      // folder for optimised IR; empty: none
+  // Told, once for each module, what is left to the interpreter and why; none: printed to stderr.
+  std::function<void(const std::string&)> notice;
 };
 
 struct JitPlugin {

@@ -1,5 +1,7 @@
-// Atomic memory accesses (threads): sequentially consistent, with a check of natural alignment.
-// memory.atomic.wait and notify have no lowering yet: their functions stay in the interpreter.
+// Atomic memory accesses (threads): sequentially consistent, with a check of natural alignment. Waiting and
+// waking are helpers.
+#include <llvm/IR/Intrinsics.h>
+
 #include "jit/lower/func_lowering.h"
 
 namespace tenon::jit {
@@ -69,6 +71,21 @@ void compare_exchange(L& l, const Instr& i) {
   l.push(old);
 }
 
+// wait32, wait64 and notify: helper(vm, memory, address, operands…, &result) gives a TrapCode.
+template <Helper kHelper>
+void wait_or_notify(L& l, const Instr& i) {
+  auto operands = l.pop_n(kHelper == Helper::atomic_notify ? 2 : 3);
+  V index = operands[0];
+  if (index->getType() != l.unit().i64()) index = l.ir().CreateZExt(index, l.unit().i64());
+  V address = l.ir().CreateBinaryIntrinsic(llvm::Intrinsic::uadd_sat, index, l.i64(i.mem.offset));
+  V result = l.scratch_slot();
+  std::vector<V> args{l.vm(), l.i32(i.mem.memory.value), address};
+  args.insert(args.end(), operands.begin() + 1, operands.end());
+  args.push_back(result);
+  l.trap_unless_none(l.call_helper(kHelper, args));
+  l.push(l.ir().CreateLoad(l.unit().i32(), result));
+}
+
 #define RMW_ROWS(name, op)                                                                                \
   {Op::i32_atomic_rmw_##name, read_modify_write<op>}, {Op::i64_atomic_rmw_##name, read_modify_write<op>}, \
       {Op::i32_atomic_rmw8_##name##_u, read_modify_write<op>},                                            \
@@ -80,6 +97,9 @@ void compare_exchange(L& l, const Instr& i) {
 
 constexpr Row kRows[] = {
     {Op::atomic_fence, [](L& l, const Instr&) { l.ir().CreateFence(kOrder); }},
+    {Op::memory_atomic_wait32, wait_or_notify<Helper::atomic_wait32>},
+    {Op::memory_atomic_wait64, wait_or_notify<Helper::atomic_wait64>},
+    {Op::memory_atomic_notify, wait_or_notify<Helper::atomic_notify>},
     {Op::i32_atomic_load, atomic_load<32>},
     {Op::i64_atomic_load, atomic_load<64>},
     {Op::i32_atomic_load8_u, atomic_load<32>},

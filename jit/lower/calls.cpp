@@ -69,6 +69,14 @@ void FuncLowering::tail_call_native(const FuncType& type, Value entry, Value nat
   unreachable();
 }
 
+Value FuncLowering::scratch_slot() {
+  if (!scratch_) {
+    llvm::IRBuilder<> at(entry_, entry_->begin());
+    scratch_ = at.CreateAlloca(this->type(kV128), nullptr, "scratch");
+  }
+  return scratch_;
+}
+
 Value FuncLowering::call_helper(Helper helper, llvm::ArrayRef<Value> args) {
   return unit_.call_helper(b_, store_context_, helper, args);
 }

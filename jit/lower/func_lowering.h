@@ -100,6 +100,9 @@ class FuncLowering {
   // Calls code in the native convention with the arguments on the stack, and pushes the results.
   void call_native(const FuncType& type, Value entry, Value native_context);
   void tail_call_native(const FuncType& type, Value entry, Value native_context);
+  // Sixteen bytes of the frame, for a helper's result or operand; its content does not outlive the
+  // instruction.
+  Value scratch_slot();
   Value call_helper(Helper helper, llvm::ArrayRef<Value> args);
   void call_host(FuncIdx f);
 
@@ -142,6 +145,7 @@ class FuncLowering {
   std::vector<Value> stack_, locals_;
   std::vector<llvm::Type*> local_types_;
   std::vector<Control> controls_;
+  llvm::AllocaInst* scratch_ = nullptr;
   llvm::AllocaInst* results_buffer_ = nullptr;
   u32 results_buffer_slots_ = 0;
   u64 offset_ = 0;  // of the instruction being lowered

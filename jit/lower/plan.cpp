@@ -22,16 +22,35 @@ Result<bool> can_compile(const Module& module, const Function& f) {
   return all;
 }
 
-Error over_budget(std::string what, u64 size, u64 limit) {
-  return {ErrorCategory::limit,
-          fmt::format("{} has {} bytes of code; the compiler's budget is {}", what, size, limit),
-          {}};
-}
-
 MemoryPlan plan_memory(Memory& memory) {
   const MemoryType& type = memory.type();
   return {type.is64, !type.is64 && type.page_shift == 16 && memory.desc().reserved >= kGuardedReservation,
           memory.never_moves()};
+}
+
+// Decides what is compiled, within the budget.
+Result<void> plan_functions(ModulePlan& plan) {
+  const Module& module = *plan.module;
+  const JitOptions& options = plan.options;
+  u64 total = 0;
+  for (u32 f = module.imported_functions; f < module.functions.size(); ++f) {
+    const Function& function = module.functions[f];
+    const u64 size = function.body.size();
+    if (size > options.max_function_bytes) {
+      if (plan.notice.empty())
+        plan.notice = fmt::format("{} has {} bytes of code, the compiler's budget is {}: interpreted",
+                                  module.function_name(FuncIdx{f}), size, options.max_function_bytes);
+      continue;
+    }
+    total += size;
+    TRY_ASSIGN(plan.compiled[f], can_compile(module, function));
+  }
+  if (total > options.max_module_bytes) {
+    plan.notice = fmt::format("the module has {} bytes of code, the compiler's budget is {}: interpreted",
+                              total, options.max_module_bytes);
+    plan.compiled.assign(plan.compiled.size(), false);
+  }
+  return {};
 }
 
 }  // namespace
@@ -52,19 +71,7 @@ Result<ModulePlan> make_plan(Instance& instance, const JitOptions& options) {
     const FuncRef* ref = instance.func(FuncIdx{f});
     if (!ref->vmctx) plan.native_import[f] = static_cast<const HostFunc*>(ref->code)->desc->native != nullptr;
   }
-  u64 total = 0;
-  for (u32 f = module.imported_functions; f < module.functions.size(); ++f) {
-    const Function& function = module.functions[f];
-    const u64 size = function.body.size();
-    if (size > options.max_function_bytes)
-      return std::unexpected(over_budget(fmt::format("function {}", module.function_name(FuncIdx{f})), size,
-                                         options.max_function_bytes));
-    total += size;
-    TRY_ASSIGN(bool all, can_compile(module, function));
-    plan.compiled[f] = all;
-  }
-  if (total > options.max_module_bytes)
-    return std::unexpected(over_budget("the module", total, options.max_module_bytes));
+  TRY(plan_functions(plan));
   return plan;
 }
 

@@ -24,13 +24,15 @@ struct ModulePlan {
   bool host_has_fma;
   std::vector<MemoryPlan> memories;
   std::vector<bool> compiled;       // by function index; the others stay in the interpreter
+  std::string notice;               // what the budget left out; empty: nothing
   std::vector<bool> native_import;  // by imported function: HostFuncDesc::native is called directly
 
   ModulePlan(const Module& m, const JitOptions& o);
 };
 
-// Reads the instance's imports and all code. Functions with instructions that have no lowering are left out.
-// Errors: limit, when a function or the module is beyond the options' budget.
+// Reads the instance's imports and all code. Functions with instructions that have no lowering are left out,
+// and what is beyond the options' budget. Errors: malformed or invalid code, where bodies were not validated
+// before.
 Result<ModulePlan> make_plan(Instance& instance, const JitOptions& options);
 
 // The symbol of a function in compiled code.

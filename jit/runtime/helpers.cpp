@@ -1,10 +1,7 @@
 // The helper table, and the helpers that exist for compiled code only.
 #include "jit/runtime/helpers.h"
 
-#include "engine/runtime/bulk.h"
-#include "engine/runtime/helpers.h"
 #include "engine/runtime/store.h"
-#include "engine/runtime/wait.h"
 #include "jit/runtime/raise.h"
 
 namespace tenon::jit {
@@ -23,14 +20,15 @@ std::string_view helper_signature(Helper h) {
   return kSignatures[static_cast<u32>(h)];
 }
 
-const void* const* helper_table() {
-  static const void* const kTable[] = {
-#define HELPER(id, signature) reinterpret_cast<const void*>(&id),
-#include "engine/runtime/helpers.def"
-#define HELPER(id, signature) reinterpret_cast<const void*>(&id),
+const void* const* helper_table(const void* const* engine_rows) {
+  static const std::vector<const void*> kTable = [engine_rows] {
+    constexpr size_t kEngineRows = static_cast<size_t>(Helper::tenon_jit_enter);
+    std::vector<const void*> table(engine_rows, engine_rows + kEngineRows);
+#define HELPER(id, signature) table.push_back(reinterpret_cast<const void*>(&id));
 #include "jit/runtime/helpers.def"
-  };
-  return kTable;
+    return table;
+  }();
+  return kTable.data();
 }
 
 }  // namespace tenon::jit

@@ -17,8 +17,9 @@ enum class Helper : u32 {
 // "params:result", letters as in the tables.
 std::string_view helper_signature(Helper h);
 
-// For StoreContext::helpers of a store whose functions are compiled.
-const void* const* helper_table();
+// For StoreContext::helpers. The engine's rows are the program's own, as the store had them: the plugin's
+// copy of the engine has other process-wide state. The first call makes the table.
+const void* const* helper_table(const void* const* engine_rows);
 
 // Whether canonical type `sub` is a subtype of `super`.
 extern "C" u32 tenon_jit_is_subtype(VMContext* vm, u32 sub, u32 super);
