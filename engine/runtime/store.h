@@ -161,6 +161,9 @@ class Store {
   void clear_interrupt() { context_.interrupt = 0; }
   // What the interpreter keeps for this store (engine/interp/state.h); it makes it when first needed.
   std::shared_ptr<void>& interpreter_state() { return interpreter_state_; }
+  // The embedder's own object for this store (engine/api).
+  void set_embedder(void* embedder) { embedder_ = embedder; }
+  void* embedder() const { return embedder_; }
   // The transfer buffer with room for n slots; what was in it stays.
   Slot* transfer(u64 n);
 
@@ -173,6 +176,7 @@ class Store {
   StoreContext context_{};
   TrapRecord trap_;
   std::shared_ptr<void> interpreter_state_;
+  void* embedder_ = nullptr;
   std::unique_ptr<Impl> impl_;
 };
 

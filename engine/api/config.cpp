@@ -1,0 +1,40 @@
+// Configuration and engines of the C API.
+#include "engine/runtime/plugin.h"
+#include "handles.h"
+
+using namespace tenon;
+
+const char* tenon_version(void) { return TENON_VERSION; }
+const char* tenon_build_id(void) { return build_id(); }
+
+tenon_config_t* tenon_config_new(void) { return new tenon_config; }
+void tenon_config_delete(tenon_config_t* config) { delete config; }
+
+void tenon_config_set_tier(tenon_config_t* config, tenon_tier_t tier) {
+  using Tier = EngineOptions::Tier;
+  config->options.tier = tier == TENON_TIER_JIT      ? Tier::jit
+                         : tier == TENON_TIER_INTERP ? Tier::interp
+                                                     : Tier::automatic;
+}
+
+tenon_error_t* tenon_config_set_feature(tenon_config_t* config, const char* name, bool on) {
+  const auto feature = feature_from_name(name);
+  if (!feature)
+    return api::make_error(Error{ErrorCategory::not_found, fmt::format("no WebAssembly feature is called \"{}\"", name), {}});
+  config->options.decode.features.set(*feature, on);
+  return nullptr;
+}
+
+void tenon_config_set_fuel(tenon_config_t* config, bool on) { config->options.fuel = on; }
+void tenon_config_set_interruptible(tenon_config_t* config, bool on) { config->interruptible = on; }
+void tenon_config_set_max_memory(tenon_config_t* config, uint64_t bytes) { config->limits.memory_bytes = bytes; }
+void tenon_config_set_max_table_elements(tenon_config_t* config, uint64_t n) { config->limits.table_elements = n; }
+void tenon_config_set_max_gc_heap(tenon_config_t* config, uint64_t bytes) { config->limits.gc_heap_bytes = bytes; }
+void tenon_config_set_max_instances(tenon_config_t* config, uint32_t n) { config->limits.instances = n; }
+
+tenon_engine_t* tenon_engine_new(const tenon_config_t* config) {
+  tenon_config copy = config ? *config : tenon_config{};
+  auto engine = std::make_shared<Engine>(copy.options);
+  return new tenon_engine{std::move(engine), std::move(copy)};
+}
+void tenon_engine_delete(tenon_engine_t* engine) { delete engine; }

@@ -1,0 +1,113 @@
+// What the C API's opaque types hold. Internal to engine/api.
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/runtime/linker.h"
+#include "engine/runtime/nn_plugin.h"
+#include "engine/runtime/store.h"
+#include "tenon.h"
+#include "wasi/wasi.h"
+
+struct tenon_config {
+  tenon::EngineOptions options;
+  tenon::StoreLimits limits;
+  bool interruptible = false;
+};
+
+struct tenon_engine {
+  std::shared_ptr<tenon::Engine> engine;
+  tenon_config config;
+};
+
+namespace tenon::api {
+
+// What inspection computes once.
+struct Inspection {
+  struct Section {
+    u8 id;
+    std::string_view name;
+    u64 offset, size, items;
+  };
+  std::vector<std::string> import_types, export_types, types;
+  std::vector<Section> sections;
+  std::vector<std::string_view> features;
+};
+Inspection inspect(const Module& module);
+
+// wasi-nn for any number of stores.
+struct NnState {
+  std::unique_ptr<NnEnvironment> environment;
+};
+
+tenon_error_t* make_error(Error error);
+// With the trap record of a store, where the error is a trap, an exit or an exception.
+tenon_error_t* make_error(Error error, const TrapRecord& trap);
+tenon_error_t* usage_error(std::string message);
+
+inline tenon_name_t name_of(std::string_view s) { return {s.data(), s.size()}; }
+tenon_string_t new_string(std::string_view s);
+
+}  // namespace tenon::api
+
+struct tenon_error {
+  tenon::Error error;
+  tenon::TrapCode trap = tenon::TrapCode::none;
+  int exit_status = 0;
+  struct Frame {
+    std::string function;
+    tenon::u32 index;
+    tenon::u64 offset;
+  };
+  std::vector<Frame> frames;
+};
+
+struct tenon_module {
+  std::shared_ptr<const tenon::Module> module;
+  mutable std::once_flag inspected;
+  mutable tenon::api::Inspection inspection;
+  const tenon::api::Inspection& inspect() const {
+    std::call_once(inspected, [this] { inspection = tenon::api::inspect(*module); });
+    return inspection;
+  }
+};
+
+struct tenon_instance {
+  tenon_store* store;
+  tenon::Instance* instance;
+};
+
+struct tenon_store {
+  std::vector<std::shared_ptr<const void>> keep;  // what host functions refer to: dies after the store
+  std::map<const void*, std::unique_ptr<tenon::NnGuest>> nn_guests;
+  std::unique_ptr<tenon::Store> store;
+  std::vector<std::unique_ptr<tenon_instance>> instances;
+
+  tenon_instance* add(tenon::Instance* instance) {
+    return instances.emplace_back(new tenon_instance{this, instance}).get();
+  }
+};
+
+struct tenon_linker {
+  std::shared_ptr<tenon::Engine> engine;
+  tenon::Linker linker;
+  std::vector<std::shared_ptr<const void>> keep;
+  std::vector<std::shared_ptr<tenon::api::NnState>> nn;
+  const tenon_store* only_store = nullptr;  // of definitions that live in a store
+};
+
+struct tenon_caller {
+  tenon::HostFunc* host;
+  tenon_store* store;
+};
+
+struct tenon_wasi {
+  tenon::wasi::WasiConfig config;
+};
+
+struct tenon_nn {
+  std::shared_ptr<tenon::api::NnState> state;
+};

@@ -1,0 +1,152 @@
+// Linkers and host functions of the C API.
+#include "handles.h"
+#include "values.h"
+
+using namespace tenon;
+
+namespace {
+
+// A callback as the engine sees it; HostFunc::data.
+struct Callback {
+  std::string module, name;
+  std::vector<ValType> params, results;
+  HostFuncDesc desc;
+  tenon_callback_t function;
+  void* env;
+  void (*finalizer)(void*);
+
+  ~Callback() {
+    if (finalizer) finalizer(env);
+  }
+};
+
+Status finish(Store& store, tenon_error_t* error) {
+  const std::unique_ptr<tenon_error_t> owned(error);
+  if (error->error.category == ErrorCategory::exit) return store.raise_exit(error->exit_status);
+  return store.raise(error->trap == TrapCode::none ? TrapCode::host_error : error->trap, error->error.message);
+}
+
+Status call_back(FuncRef* self, Slot* slots) {
+  auto* host = static_cast<HostFunc*>(self->code);
+  auto* callback = static_cast<Callback*>(host->data);
+  Store& store = *host->store->store;
+  tenon_caller caller{host, static_cast<tenon_store_t*>(store.embedder())};
+  const size_t params = callback->params.size(), results = callback->results.size();
+  std::array<tenon_val_t, 16> few;
+  std::vector<tenon_val_t> many;
+  if (params + results > few.size()) many.resize(params + results);
+  tenon_val_t* const args = many.empty() ? few.data() : many.data();
+  tenon_val_t* const out = args + params;
+  api::from_slots(callback->params, slots, args);
+  for (size_t i = 0; i < results; ++i) {
+    std::memset(&out[i], 0, sizeof out[i]);
+    out[i].kind = api::kind_of(callback->results[i]);
+  }
+  if (tenon_error_t* e = callback->function(callback->env, &caller, args, params, out, results)) return finish(store, e);
+  for (size_t i = 0; i < results; ++i)
+    if (out[i].kind != api::kind_of(callback->results[i]))
+      return store.raise(TrapCode::host_error, fmt::format("result {} of {}.{} must be {}", i, callback->module,
+                                                           callback->name, to_string(callback->results[i])));
+  api::to_slots(callback->results, out, slots);
+  return Status::ok;
+}
+
+bool read_types(const uint8_t* kinds, size_t count, std::vector<ValType>& out) {
+  constexpr ValType kTypes[] = {kI32, kI64, kF32, kF64, kV128};
+  for (size_t i = 0; i < count; ++i) {
+    if (kinds[i] >= std::size(kTypes)) return false;
+    out.push_back(kTypes[kinds[i]]);
+  }
+  return true;
+}
+
+tenon_error_t* bind_store(tenon_linker_t* linker, const tenon_store_t* store) {
+  if (linker->only_store && linker->only_store != store)
+    return api::usage_error("this linker already holds definitions of another store");
+  linker->only_store = store;
+  return nullptr;
+}
+
+}  // namespace
+
+tenon_store_t* tenon_caller_store(tenon_caller_t* caller) { return caller->store; }
+
+uint8_t* tenon_caller_memory(tenon_caller_t* caller, uint64_t address, uint64_t size) {
+  return guest_memory(*caller->host).at(address, size);
+}
+
+tenon_linker_t* tenon_linker_new(tenon_engine_t* engine) {
+  auto* linker = new tenon_linker;
+  linker->engine = engine->engine;
+  return linker;
+}
+
+void tenon_linker_delete(tenon_linker_t* linker) { delete linker; }
+
+tenon_error_t* tenon_linker_define_func(tenon_linker_t* linker, const char* module, const char* name,
+                                        const uint8_t* params, size_t param_count, const uint8_t* results,
+                                        size_t result_count, tenon_callback_t callback, void* env,
+                                        void (*finalizer)(void*)) {
+  auto def = std::make_shared<Callback>();
+  if (!read_types(params, param_count, def->params) || !read_types(results, result_count, def->results))
+    return api::usage_error("host functions take and give numbers and vectors only");
+  def->module = module;
+  def->name = name;
+  def->function = callback;
+  def->env = env;
+  def->finalizer = finalizer;
+  def->desc = {def->module, def->name, def->params, def->results, &call_back, nullptr};
+  linker->linker.define(def->desc, def.get());
+  linker->keep.push_back(std::move(def));
+  return nullptr;
+}
+
+tenon_error_t* tenon_linker_define(tenon_linker_t* linker, const char* module, const char* name,
+                                   const tenon_extern_t* value) {
+  if (tenon_error_t* e = bind_store(linker, value->store)) return e;
+  linker->linker.define(module, name, api::to_extern(*value));
+  return nullptr;
+}
+
+tenon_error_t* tenon_linker_define_instance(tenon_linker_t* linker, const char* module, tenon_instance_t* instance) {
+  if (tenon_error_t* e = bind_store(linker, instance->store)) return e;
+  linker->linker.define_instance(module, *instance->instance);
+  return nullptr;
+}
+
+tenon_error_t* tenon_linker_define_wasi(tenon_linker_t* linker, tenon_wasi_t* wasi) {
+  auto context = wasi::make_wasi_context(std::move(wasi->config));
+  wasi->config = {};
+  if (!context) return api::make_error(context.error());
+  for (const HostFuncDesc& desc : wasi::wasi_functions()) linker->linker.define(desc, context->get());
+  linker->keep.push_back(std::move(*context));
+  return nullptr;
+}
+
+tenon_error_t* tenon_linker_define_nn(tenon_linker_t* linker, tenon_nn_t* nn) {
+  linker->nn.push_back(nn->state);
+  return nullptr;
+}
+
+tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* store, const tenon_module_t* module,
+                                        tenon_instance_t** out) {
+  if (linker->only_store && linker->only_store != store)
+    return api::usage_error("the linker holds definitions of another store");
+  store->keep.insert(store->keep.end(), linker->keep.begin(), linker->keep.end());
+  const Linker* names = &linker->linker;
+  Linker with_nn;  // wasi-nn's handles belong to a store, so its definitions are made for each
+  if (!linker->nn.empty()) {
+    with_nn = linker->linker;
+    names = &with_nn;
+    for (const auto& nn : linker->nn) {
+      auto& guest = store->nn_guests[nn.get()];
+      if (!guest) guest = nn->environment->new_guest();
+      store->keep.push_back(nn);
+      for (const HostFuncDesc& desc : nn->environment->functions()) with_nn.define(desc, guest->data());
+    }
+  }
+  auto instance = names->instantiate(*store->store, module->module);
+  if (!instance) return api::make_error(instance.error(), store->store->trap());
+  *out = store->add(*instance);
+  return nullptr;
+}

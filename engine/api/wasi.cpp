@@ -1,0 +1,32 @@
+// WASI configurations of the C API.
+#include "handles.h"
+
+using namespace tenon;
+
+tenon_wasi_t* tenon_wasi_new(void) { return new tenon_wasi; }
+void tenon_wasi_delete(tenon_wasi_t* wasi) { delete wasi; }
+
+void tenon_wasi_add_arg(tenon_wasi_t* wasi, const char* arg) { wasi->config.args.emplace_back(arg); }
+
+void tenon_wasi_add_env(tenon_wasi_t* wasi, const char* key, const char* value) {
+  wasi->config.env.emplace_back(key, value);
+}
+
+void tenon_wasi_add_dir(tenon_wasi_t* wasi, const char* host_path, const char* guest_path, bool read_only) {
+  wasi->config.preopens.push_back({host_path, guest_path, read_only});
+}
+
+void tenon_wasi_set_stdin(tenon_wasi_t* wasi, const void* bytes, size_t size) {
+  wasi->config.stdin_ = std::string(static_cast<const char*>(bytes), size);
+}
+
+void tenon_wasi_set_output(tenon_wasi_t* wasi, tenon_write_t write, void* env) {
+  auto writer = [write, env](int fd) {
+    return wasi::StdioWriter([write, env, fd](std::span<const u8> bytes) -> i64 {
+      write(env, fd, bytes.data(), bytes.size());
+      return static_cast<i64>(bytes.size());
+    });
+  };
+  wasi->config.stdout_ = writer(1);
+  wasi->config.stderr_ = writer(2);
+}
