@@ -20,16 +20,23 @@ void tenon_config_set_tier(tenon_config_t* config, tenon_tier_t tier) {
 tenon_error_t* tenon_config_set_feature(tenon_config_t* config, const char* name, bool on) {
   const auto feature = feature_from_name(name);
   if (!feature)
-    return api::make_error(Error{ErrorCategory::not_found, fmt::format("no WebAssembly feature is called \"{}\"", name), {}});
+    return api::make_error(
+        Error{ErrorCategory::not_found, fmt::format("no WebAssembly feature is called \"{}\"", name), {}});
   config->options.decode.features.set(*feature, on);
   return nullptr;
 }
 
 void tenon_config_set_fuel(tenon_config_t* config, bool on) { config->options.fuel = on; }
 void tenon_config_set_interruptible(tenon_config_t* config, bool on) { config->interruptible = on; }
-void tenon_config_set_max_memory(tenon_config_t* config, uint64_t bytes) { config->limits.memory_bytes = bytes; }
-void tenon_config_set_max_table_elements(tenon_config_t* config, uint64_t n) { config->limits.table_elements = n; }
-void tenon_config_set_max_gc_heap(tenon_config_t* config, uint64_t bytes) { config->limits.gc_heap_bytes = bytes; }
+void tenon_config_set_max_memory(tenon_config_t* config, uint64_t bytes) {
+  config->limits.memory_bytes = bytes;
+}
+void tenon_config_set_max_table_elements(tenon_config_t* config, uint64_t n) {
+  config->limits.table_elements = n;
+}
+void tenon_config_set_max_gc_heap(tenon_config_t* config, uint64_t bytes) {
+  config->limits.gc_heap_bytes = bytes;
+}
 void tenon_config_set_max_instances(tenon_config_t* config, uint32_t n) { config->limits.instances = n; }
 
 tenon_engine_t* tenon_engine_new(const tenon_config_t* config) {

@@ -62,7 +62,7 @@ struct tenon_error {
     tenon::u32 index;
     tenon::u64 offset;
   };
-  std::vector<Frame> frames;
+  std::vector<Frame> frames = {};
 };
 
 struct tenon_module {

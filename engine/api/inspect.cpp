@@ -8,9 +8,9 @@
 namespace tenon::api {
 namespace {
 
-constexpr std::array<std::string_view, 14> kSectionNames = {"custom",   "type",   "import", "function", "table",
-                                                            "memory",   "global", "export", "start",    "element",
-                                                            "code",     "data",   "data count", "tag"};
+constexpr std::array<std::string_view, 14> kSectionNames = {
+    "custom", "type",  "import",  "function", "table", "memory",     "global",
+    "export", "start", "element", "code",     "data",  "data count", "tag"};
 
 // LEB128 of a validated module.
 u64 read_leb(std::span<const u8> bytes, size_t& at) {
@@ -34,7 +34,8 @@ std::vector<Inspection::Section> sections_of(const Module& module) {
     size_t inside = at;
     if (id == 0) {
       const u64 length = read_leb(bytes, inside);
-      s.name = {reinterpret_cast<const char*>(bytes.data() + inside), std::min<u64>(length, bytes.size() - inside)};
+      s.name = {reinterpret_cast<const char*>(bytes.data() + inside),
+                std::min<u64>(length, bytes.size() - inside)};
     } else if (id != 8) {
       s.items = read_leb(bytes, inside);
     }
@@ -53,12 +54,14 @@ class FeatureScan {
     for (const Import& i : module_.imports)
       if (const auto* g = std::get_if<GlobalType>(&i.type); g && g->mutable_) add(Feature::mutable_global);
     for (const Export& e : module_.exports)
-      if (e.kind == ExternKind::global && module_.globals[e.index].type.mutable_) add(Feature::mutable_global);
+      if (e.kind == ExternKind::global && module_.globals[e.index].type.mutable_)
+        add(Feature::mutable_global);
     definitions();
     for (u32 f = module_.imported_functions; f < module_.functions.size(); ++f) body(module_.functions[f]);
     std::vector<std::string_view> names;
     for (size_t f = 0; f < kFeatureCount; ++f)
-      if (used_[f] && static_cast<Feature>(f) != Feature::mvp) names.push_back(feature_name(static_cast<Feature>(f)));
+      if (used_[f] && static_cast<Feature>(f) != Feature::mvp)
+        names.push_back(feature_name(static_cast<Feature>(f)));
     return names;
   }
 
@@ -135,16 +138,11 @@ std::string def_text(const DefType& t) {
 
 ExternType export_type(const Module& m, const Export& e) {
   switch (e.kind) {
-    case ExternKind::func:
-      return m.functions[e.index].type;
-    case ExternKind::table:
-      return m.tables[e.index].type;
-    case ExternKind::memory:
-      return m.memories[e.index];
-    case ExternKind::global:
-      return m.globals[e.index].type;
-    case ExternKind::tag:
-      return m.tags[e.index];
+    case ExternKind::func: return m.functions[e.index].type;
+    case ExternKind::table: return m.tables[e.index].type;
+    case ExternKind::memory: return m.memories[e.index];
+    case ExternKind::global: return m.globals[e.index].type;
+    case ExternKind::tag: return m.tags[e.index];
   }
   __builtin_unreachable();
 }

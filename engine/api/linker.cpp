@@ -11,9 +11,9 @@ struct Callback {
   std::string module, name;
   std::vector<ValType> params, results;
   HostFuncDesc desc;
-  tenon_callback_t function;
-  void* env;
-  void (*finalizer)(void*);
+  tenon_callback_t function = nullptr;
+  void* env = nullptr;
+  void (*finalizer)(void*) = nullptr;
 
   ~Callback() {
     if (finalizer) finalizer(env);
@@ -23,7 +23,8 @@ struct Callback {
 Status finish(Store& store, tenon_error_t* error) {
   const std::unique_ptr<tenon_error_t> owned(error);
   if (error->error.category == ErrorCategory::exit) return store.raise_exit(error->exit_status);
-  return store.raise(error->trap == TrapCode::none ? TrapCode::host_error : error->trap, error->error.message);
+  return store.raise(error->trap == TrapCode::none ? TrapCode::host_error : error->trap,
+                     error->error.message);
 }
 
 Status call_back(FuncRef* self, Slot* slots) {
@@ -42,11 +43,13 @@ Status call_back(FuncRef* self, Slot* slots) {
     std::memset(&out[i], 0, sizeof out[i]);
     out[i].kind = api::kind_of(callback->results[i]);
   }
-  if (tenon_error_t* e = callback->function(callback->env, &caller, args, params, out, results)) return finish(store, e);
+  if (tenon_error_t* e = callback->function(callback->env, &caller, args, params, out, results))
+    return finish(store, e);
   for (size_t i = 0; i < results; ++i)
     if (out[i].kind != api::kind_of(callback->results[i]))
-      return store.raise(TrapCode::host_error, fmt::format("result {} of {}.{} must be {}", i, callback->module,
-                                                           callback->name, to_string(callback->results[i])));
+      return store.raise(TrapCode::host_error,
+                         fmt::format("result {} of {}.{} must be {}", i, callback->module, callback->name,
+                                     to_string(callback->results[i])));
   api::to_slots(callback->results, out, slots);
   return Status::ok;
 }
@@ -108,7 +111,8 @@ tenon_error_t* tenon_linker_define(tenon_linker_t* linker, const char* module, c
   return nullptr;
 }
 
-tenon_error_t* tenon_linker_define_instance(tenon_linker_t* linker, const char* module, tenon_instance_t* instance) {
+tenon_error_t* tenon_linker_define_instance(tenon_linker_t* linker, const char* module,
+                                            tenon_instance_t* instance) {
   if (tenon_error_t* e = bind_store(linker, instance->store)) return e;
   linker->linker.define_instance(module, *instance->instance);
   return nullptr;
@@ -128,8 +132,8 @@ tenon_error_t* tenon_linker_define_nn(tenon_linker_t* linker, tenon_nn_t* nn) {
   return nullptr;
 }
 
-tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* store, const tenon_module_t* module,
-                                        tenon_instance_t** out) {
+tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* store,
+                                        const tenon_module_t* module, tenon_instance_t** out) {
   if (linker->only_store && linker->only_store != store)
     return api::usage_error("the linker holds definitions of another store");
   store->keep.insert(store->keep.end(), linker->keep.begin(), linker->keep.end());

@@ -59,7 +59,8 @@ tenon_error_t* compile(tenon_engine_t* engine, std::span<const u8> bytes, std::s
 
 }  // namespace
 
-tenon_error_t* tenon_module_new(tenon_engine_t* engine, const void* bytes, size_t size, tenon_module_t** out) {
+tenon_error_t* tenon_module_new(tenon_engine_t* engine, const void* bytes, size_t size,
+                                tenon_module_t** out) {
   return compile(engine, {static_cast<const u8*>(bytes), size}, nullptr, out);
 }
 
@@ -70,7 +71,8 @@ tenon_error_t* tenon_module_new_from_file(tenon_engine_t* engine, const char* pa
   if (looks_like_text(*bytes)) {
     const std::string_view source(reinterpret_cast<const char*>(bytes->data()), bytes->size());
     auto binary = text::wat_to_wasm(source, engine->config.options.decode.features);
-    if (!binary) return new tenon_error{std::move(binary.error())};  // with the line, which is part of the message
+    if (!binary)
+      return new tenon_error{std::move(binary.error())};  // with the line, which is part of the message
     *bytes = std::move(*binary);
   }
   const std::span<const u8> view = *bytes;
@@ -87,8 +89,9 @@ bool tenon_module_import(const tenon_module_t* module, size_t index, tenon_item_
   const Import& import = m.imports[index];
   u32 position = 0;  // in its index space
   for (size_t i = 0; i < index; ++i) position += m.imports[i].kind() == import.kind();
-  *out = {api::name_of(import.module), api::name_of(import.name), static_cast<tenon_extern_kind_t>(import.kind()),
-          position, api::name_of(module->inspect().import_types[index])};
+  *out = {api::name_of(import.module), api::name_of(import.name),
+          static_cast<tenon_extern_kind_t>(import.kind()), position,
+          api::name_of(module->inspect().import_types[index])};
   return true;
 }
 
@@ -97,7 +100,10 @@ size_t tenon_module_export_count(const tenon_module_t* module) { return module->
 bool tenon_module_export(const tenon_module_t* module, size_t index, tenon_item_t* out) {
   if (index >= module->module->exports.size()) return false;
   const Export& e = module->module->exports[index];
-  *out = {{nullptr, 0}, api::name_of(e.name), static_cast<tenon_extern_kind_t>(e.kind), e.index,
+  *out = {{nullptr, 0},
+          api::name_of(e.name),
+          static_cast<tenon_extern_kind_t>(e.kind),
+          e.index,
           api::name_of(module->inspect().export_types[index])};
   return true;
 }

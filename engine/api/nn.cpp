@@ -24,8 +24,8 @@ tenon_string_t tenon_nn_statistics(tenon_nn_t* nn) {
   return api::new_string(nn->state->environment->statistics_text());
 }
 
-tenon_error_t* tenon_nn_tool(const char* command, const char* const* args, size_t arg_count, tenon_write_t write,
-                             void* env, bool terminal, int* exit_status) {
+tenon_error_t* tenon_nn_tool(const char* command, const char* const* args, size_t arg_count,
+                             tenon_write_t write, void* env, bool terminal, int* exit_status) {
   auto plugin = nn_plugin();
   if (!plugin) return api::make_error(plugin.error());
   const std::vector<std::string_view> list(args, args + arg_count);

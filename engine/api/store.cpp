@@ -27,11 +27,14 @@ const FuncType& type_of_func(const tenon_extern_t* e) {
   return *e->store->store->types().get(func_of(e)->type).func();
 }
 
-tenon_error_t* check_call(const FuncType& type, const tenon_val_t* args, size_t arg_count, size_t result_count) {
+tenon_error_t* check_call(const FuncType& type, const tenon_val_t* args, size_t arg_count,
+                          size_t result_count) {
   if (arg_count != type.params.size())
-    return api::usage_error(fmt::format("the function takes {} arguments, {} given", type.params.size(), arg_count));
+    return api::usage_error(
+        fmt::format("the function takes {} arguments, {} given", type.params.size(), arg_count));
   if (result_count < type.results.size())
-    return api::usage_error(fmt::format("the function gives {} results, there is room for {}", type.results.size(), result_count));
+    return api::usage_error(fmt::format("the function gives {} results, there is room for {}",
+                                        type.results.size(), result_count));
   for (size_t i = 0; i < arg_count; ++i)
     if (args[i].kind != api::kind_of(type.params[i]))
       return api::usage_error(fmt::format("argument {} must be {}", i, to_string(type.params[i])));
@@ -43,7 +46,9 @@ tenon_error_t* check_refs(const TypeRegistry& types, const FuncType& type, const
   for (size_t i = 0; i < type.params.size(); ++i) {
     const ValType t = type.params[i];
     if (!t.is_ref()) continue;
-    if (args[i].of.ref == kNullRef ? t.nullable() : !t.heap().is_abstract() || ref_test(types, args[i].of.ref, t.heap(), false))
+    if (args[i].of.ref == kNullRef
+            ? t.nullable()
+            : !t.heap().is_abstract() || ref_test(types, args[i].of.ref, t.heap(), false))
       continue;
     return api::usage_error(fmt::format("argument {} is no {}", i, to_string(t)));
   }
@@ -122,7 +127,8 @@ namespace {
 
 tenon_error_t* out_of_bounds(const Memory* m, uint64_t address, size_t size) {
   if (size <= m->length() && address <= m->length() - size) return nullptr;
-  return api::usage_error(fmt::format("{} bytes at {} are not inside the memory of {} bytes", size, address, m->length()));
+  return api::usage_error(
+      fmt::format("{} bytes at {} are not inside the memory of {} bytes", size, address, m->length()));
 }
 
 }  // namespace
@@ -133,7 +139,8 @@ tenon_error_t* tenon_memory_read(const tenon_extern_t* memory, uint64_t address,
   return nullptr;
 }
 
-tenon_error_t* tenon_memory_write(const tenon_extern_t* memory, uint64_t address, const void* from, size_t size) {
+tenon_error_t* tenon_memory_write(const tenon_extern_t* memory, uint64_t address, const void* from,
+                                  size_t size) {
   if (tenon_error_t* e = out_of_bounds(memory_of(memory), address, size)) return e;
   if (size != 0) std::memcpy(memory_of(memory)->desc().base + address, from, size);
   return nullptr;
@@ -149,7 +156,8 @@ tenon_error_t* tenon_global_set(const tenon_extern_t* global, const tenon_val_t*
   const Global& g = *static_cast<Global*>(global->object);
   if (!g.type.mutable_) return api::usage_error("the global is immutable");
   if (g.type.type.is_ref() || value->kind != api::kind_of(g.type.type))
-    return api::usage_error(fmt::format("the global holds {}, set with another kind or a reference", to_string(g.type.type)));
+    return api::usage_error(
+        fmt::format("the global holds {}, set with another kind or a reference", to_string(g.type.type)));
   Slot slots[2] = {};
   api::to_slots({&g.type.type, 1}, value, slots);
   *g.cell = {slots[0], slots[1]};
@@ -169,10 +177,12 @@ size_t tenon_instance_export_count(const tenon_instance_t* instance) {
   return instance->instance->module().exports.size();
 }
 
-bool tenon_instance_export(tenon_instance_t* instance, size_t index, tenon_name_t* name, tenon_extern_t* out) {
+bool tenon_instance_export(tenon_instance_t* instance, size_t index, tenon_name_t* name,
+                           tenon_extern_t* out) {
   const auto& exports = instance->instance->module().exports;
   if (index >= exports.size()) return false;
   if (name) *name = api::name_of(exports[index].name);
-  *out = api::from_extern(instance->instance->export_at(exports[index].kind, exports[index].index), instance->store);
+  *out = api::from_extern(instance->instance->export_at(exports[index].kind, exports[index].index),
+                          instance->store);
   return true;
 }

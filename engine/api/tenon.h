@@ -1,15 +1,17 @@
 /* Tenon's C API (C99). What it does not do: it is not wasm.h, the standard C API.
  *
- * Ownership. `*_new` gives an object that the caller deletes with `*_delete` (NULL is fine there). Pointers given by other
- * functions are borrowed: each says how long they live. Objects passed in stay the caller's. Names and strings passed in
- * are copied. `tenon_name_t` and text given out are not NUL-terminated unless it says so.
+ * Ownership. `*_new` gives an object that the caller deletes with `*_delete` (NULL is fine there). Pointers
+ * given by other functions are borrowed: each says how long they live. Objects passed in stay the caller's.
+ * Names and strings passed in are copied. `tenon_name_t` and text given out are not NUL-terminated unless it
+ * says so.
  *
- * Errors. Functions that can fail give NULL for success or a tenon_error_t that the caller deletes; out-parameters are
- * then unchanged. No C++ exception and no guest mistake leaves this interface in another way.
+ * Errors. Functions that can fail give NULL for success or a tenon_error_t that the caller deletes;
+ * out-parameters are then unchanged. No C++ exception and no guest mistake leaves this interface in another
+ * way.
  *
- * Threads. Engines and modules may be used by any number of threads. A store, and all that lives in it (instances,
- * functions, memories, …), by one thread at a time; only tenon_store_interrupt may be called meanwhile. Configurations,
- * linkers and WASI configurations: one thread at a time.
+ * Threads. Engines and modules may be used by any number of threads. A store, and all that lives in it
+ * (instances, functions, memories, …), by one thread at a time; only tenon_store_interrupt may be called
+ * meanwhile. Configurations, linkers and WASI configurations: one thread at a time.
  */
 #ifndef TENON_H
 #define TENON_H
@@ -75,7 +77,7 @@ typedef enum {
 
 /* One frame of the guest's stack, innermost first. */
 typedef struct {
-  tenon_name_t function;  /* name section's or export's name, or "func[N]"; lives as long as the error */
+  tenon_name_t function; /* name section's or export's name, or "func[N]"; lives as long as the error */
   uint32_t function_index;
   uint64_t module_offset; /* of the instruction in the module's bytes */
 } tenon_frame_t;
@@ -103,7 +105,7 @@ TENON_API tenon_error_t* tenon_error_new_exit(int status);
 typedef enum {
   TENON_TIER_AUTOMATIC, /* interpreter today; starts at once */
   TENON_TIER_INTERP,
-  TENON_TIER_JIT        /* loads tenon-jit.so with the first store */
+  TENON_TIER_JIT /* loads tenon-jit.so with the first store */
 } tenon_tier_t;
 
 TENON_API tenon_config_t* tenon_config_new(void);
@@ -113,7 +115,8 @@ TENON_API void tenon_config_set_tier(tenon_config_t* config, tenon_tier_t tier);
 TENON_API tenon_error_t* tenon_config_set_feature(tenon_config_t* config, const char* name, bool on);
 /* Count fuel: stores start with 0 and trap "all fuel consumed" below it. */
 TENON_API void tenon_config_set_fuel(tenon_config_t* config, bool on);
-/* Make running code look for tenon_store_interrupt: the interpreter always does, compiled code only with this. */
+/* Make running code look for tenon_store_interrupt: the interpreter always does, compiled code only with
+ * this. */
 TENON_API void tenon_config_set_interruptible(tenon_config_t* config, bool on);
 /* Largest size of one linear memory in bytes. */
 TENON_API void tenon_config_set_max_memory(tenon_config_t* config, uint64_t bytes);
@@ -131,7 +134,8 @@ TENON_API void tenon_engine_delete(tenon_engine_t* engine);
 
 typedef enum { TENON_I32, TENON_I64, TENON_F32, TENON_F64, TENON_V128, TENON_REF } tenon_kind_t;
 
-/* References: 0 is null; others are only good for the store they came from, until control next returns to its guest. */
+/* References: 0 is null; others are only good for the store they came from, until control next returns to its
+ * guest. */
 typedef struct {
   uint8_t kind; /* tenon_kind_t */
   union {
@@ -154,21 +158,24 @@ typedef enum {
 
 /* ---- Modules ---- */
 
-/* Decodes and validates a binary module. The bytes are copied. Errors: malformed, invalid, limit, unsupported. */
+/* Decodes and validates a binary module. The bytes are copied. Errors: malformed, invalid, limit,
+ * unsupported. */
 TENON_API tenon_error_t* tenon_module_new(tenon_engine_t* engine, const void* bytes, size_t size,
                                           tenon_module_t** out);
-/* The same from a file, which is read at once. Text (.wat) is recognised by its content. Errors also: not_found, io. */
-TENON_API tenon_error_t* tenon_module_new_from_file(tenon_engine_t* engine, const char* path, tenon_module_t** out);
+/* The same from a file, which is read at once. Text (.wat) is recognised by its content. Errors also:
+ * not_found, io. */
+TENON_API tenon_error_t* tenon_module_new_from_file(tenon_engine_t* engine, const char* path,
+                                                    tenon_module_t** out);
 /* Instances keep what they need of it. */
 TENON_API void tenon_module_delete(tenon_module_t* module);
 
 /* What inspection gives lives as long as the module. */
 typedef struct {
-  tenon_name_t module;  /* empty for exports */
+  tenon_name_t module; /* empty for exports */
   tenon_name_t name;
   tenon_extern_kind_t kind;
-  uint32_t index;       /* in the kind's index space */
-  tenon_name_t type;    /* in the text format's notation */
+  uint32_t index;    /* in the kind's index space */
+  tenon_name_t type; /* in the text format's notation */
 } tenon_item_t;
 TENON_API size_t tenon_module_import_count(const tenon_module_t* module);
 TENON_API bool tenon_module_import(const tenon_module_t* module, size_t index, tenon_item_t* out);
@@ -177,10 +184,10 @@ TENON_API bool tenon_module_export(const tenon_module_t* module, size_t index, t
 
 typedef struct {
   uint8_t id;
-  tenon_name_t name;  /* "type", "code", …; of custom sections their own */
-  uint64_t offset;    /* of the contents in the module's bytes */
-  uint64_t size;      /* of the contents */
-  uint64_t items;     /* entries, where the section is a vector */
+  tenon_name_t name; /* "type", "code", …; of custom sections their own */
+  uint64_t offset;   /* of the contents in the module's bytes */
+  uint64_t size;     /* of the contents */
+  uint64_t items;    /* entries, where the section is a vector */
 } tenon_section_t;
 TENON_API size_t tenon_module_section_count(const tenon_module_t* module);
 TENON_API bool tenon_module_section(const tenon_module_t* module, size_t index, tenon_section_t* out);
@@ -203,7 +210,8 @@ TENON_API void tenon_store_delete(tenon_store_t* store);
 /* With tenon_config_set_fuel. */
 TENON_API void tenon_store_set_fuel(tenon_store_t* store, uint64_t fuel);
 TENON_API uint64_t tenon_store_fuel(const tenon_store_t* store);
-/* Makes the running guest, or the next one, trap with "interrupted". From any thread and from signal handlers. */
+/* Makes the running guest, or the next one, trap with "interrupted". From any thread and from signal
+ * handlers. */
 TENON_API void tenon_store_interrupt(tenon_store_t* store);
 /* Allows guests to run again after an interrupt. */
 TENON_API void tenon_store_clear_interrupt(tenon_store_t* store);
@@ -224,11 +232,13 @@ typedef struct {
   uint8_t params[16], results[16]; /* tenon_kind_t of the first 16 */
 } tenon_functype_t;
 TENON_API bool tenon_func_type(const tenon_extern_t* func, tenon_functype_t* out);
-/* Arguments are checked against the type. `results` has room for all. Errors: usage, trap, exception, exit. */
-TENON_API tenon_error_t* tenon_func_call(const tenon_extern_t* func, const tenon_val_t* args, size_t arg_count,
-                                         tenon_val_t* results, size_t result_count);
-/* Unchecked: `slots` holds arguments and receives results as the engine has them: 8 bytes each (v128 two), 32-bit values
- * in the low half; at least max(arguments, results) of them. For typed calls that were checked once. */
+/* Arguments are checked against the type. `results` has room for all. Errors: usage, trap, exception, exit.
+ */
+TENON_API tenon_error_t* tenon_func_call(const tenon_extern_t* func, const tenon_val_t* args,
+                                         size_t arg_count, tenon_val_t* results, size_t result_count);
+/* Unchecked: `slots` holds arguments and receives results as the engine has them: 8 bytes each (v128 two),
+ * 32-bit values in the low half; at least max(arguments, results) of them. For typed calls that were checked
+ * once. */
 TENON_API tenon_error_t* tenon_func_call_slots(const tenon_extern_t* func, uint64_t* slots);
 
 /* The bytes are valid until the memory grows or its store is deleted. */
@@ -237,7 +247,8 @@ TENON_API uint64_t tenon_memory_size(const tenon_extern_t* memory); /* in bytes 
 /* Old size in pages, or UINT64_MAX when it can't grow. */
 TENON_API uint64_t tenon_memory_grow(const tenon_extern_t* memory, uint64_t pages);
 /* Errors: usage (out of bounds; nothing is copied then). */
-TENON_API tenon_error_t* tenon_memory_read(const tenon_extern_t* memory, uint64_t address, void* to, size_t size);
+TENON_API tenon_error_t* tenon_memory_read(const tenon_extern_t* memory, uint64_t address, void* to,
+                                           size_t size);
 TENON_API tenon_error_t* tenon_memory_write(const tenon_extern_t* memory, uint64_t address, const void* from,
                                             size_t size);
 
@@ -247,7 +258,8 @@ TENON_API tenon_error_t* tenon_global_set(const tenon_extern_t* global, const te
 TENON_API uint64_t tenon_table_size(const tenon_extern_t* table);
 
 /* Instances are borrowed from their store. */
-TENON_API bool tenon_instance_get(tenon_instance_t* instance, const char* name, size_t size, tenon_extern_t* out);
+TENON_API bool tenon_instance_get(tenon_instance_t* instance, const char* name, size_t size,
+                                  tenon_extern_t* out);
 TENON_API size_t tenon_instance_export_count(const tenon_instance_t* instance);
 /* `name` may be NULL; it lives as long as the store. */
 TENON_API bool tenon_instance_export(tenon_instance_t* instance, size_t index, tenon_name_t* name,
@@ -257,23 +269,25 @@ TENON_API bool tenon_instance_export(tenon_instance_t* instance, size_t index, t
 
 /* What a host function is told about its caller; valid during the call. */
 TENON_API tenon_store_t* tenon_caller_store(tenon_caller_t* caller);
-/* [address, address + size) of the calling instance's memory (the exported "memory", else memory 0), or NULL when it does
- * not lie inside. Valid until the memory grows. */
+/* [address, address + size) of the calling instance's memory (the exported "memory", else memory 0), or NULL
+ * when it does not lie inside. Valid until the memory grows. */
 TENON_API uint8_t* tenon_caller_memory(tenon_caller_t* caller, uint64_t address, uint64_t size);
 
-/* Runs on the guest's thread. `results` are zeroed with their kinds set. An error that it gives (ownership goes with it)
- * becomes a trap. Must not unwind or jump out. */
-typedef tenon_error_t* (*tenon_callback_t)(void* env, tenon_caller_t* caller, const tenon_val_t* args, size_t arg_count,
-                                           tenon_val_t* results, size_t result_count);
+/* Runs on the guest's thread. `results` are zeroed with their kinds set. An error that it gives (ownership
+ * goes with it) becomes a trap. Must not unwind or jump out. */
+typedef tenon_error_t* (*tenon_callback_t)(void* env, tenon_caller_t* caller, const tenon_val_t* args,
+                                           size_t arg_count, tenon_val_t* results, size_t result_count);
 
 TENON_API tenon_linker_t* tenon_linker_new(tenon_engine_t* engine);
 /* Stores keep what they need of it. */
 TENON_API void tenon_linker_delete(tenon_linker_t* linker);
-/* Defines a host function with numeric or vector parameters and results. `finalizer` (may be NULL) runs on env when no
- * linker and store needs it any more. A later definition of a name replaces the earlier. Errors: usage (a kind). */
-TENON_API tenon_error_t* tenon_linker_define_func(tenon_linker_t* linker, const char* module, const char* name,
-                                                  const uint8_t* params, size_t param_count, const uint8_t* results,
-                                                  size_t result_count, tenon_callback_t callback, void* env,
+/* Defines a host function with numeric or vector parameters and results. `finalizer` (may be NULL) runs on
+ * env when no linker and store needs it any more. A later definition of a name replaces the earlier. Errors:
+ * usage (a kind). */
+TENON_API tenon_error_t* tenon_linker_define_func(tenon_linker_t* linker, const char* module,
+                                                  const char* name, const uint8_t* params, size_t param_count,
+                                                  const uint8_t* results, size_t result_count,
+                                                  tenon_callback_t callback, void* env,
                                                   void (*finalizer)(void*));
 /* Something that lives in a store; the linker then only works with that store. */
 TENON_API tenon_error_t* tenon_linker_define(tenon_linker_t* linker, const char* module, const char* name,
@@ -281,12 +295,13 @@ TENON_API tenon_error_t* tenon_linker_define(tenon_linker_t* linker, const char*
 /* All exports of an instance. */
 TENON_API tenon_error_t* tenon_linker_define_instance(tenon_linker_t* linker, const char* module,
                                                       tenon_instance_t* instance);
-/* wasi_snapshot_preview1. The configuration is consumed here (it can be deleted afterwards): all instances made with this
- * linker share descriptors. Errors: those of opening directories and streams. */
+/* wasi_snapshot_preview1. The configuration is consumed here (it can be deleted afterwards): all instances
+ * made with this linker share descriptors. Errors: those of opening directories and streams. */
 TENON_API tenon_error_t* tenon_linker_define_wasi(tenon_linker_t* linker, tenon_wasi_t* wasi);
 /* The wasi-nn modules; each store gets handles of its own. `nn` may be deleted afterwards. */
 TENON_API tenon_error_t* tenon_linker_define_nn(tenon_linker_t* linker, tenon_nn_t* nn);
-/* Resolves imports, instantiates and runs the start function. Errors: unlinkable, limit, trap, exception, exit, usage. */
+/* Resolves imports, instantiates and runs the start function. Errors: unlinkable, limit, trap, exception,
+ * exit, usage. */
 TENON_API tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* store,
                                                   const tenon_module_t* module, tenon_instance_t** out);
 
@@ -298,7 +313,8 @@ TENON_API void tenon_wasi_delete(tenon_wasi_t* wasi);
 /* The first one is the program's name. */
 TENON_API void tenon_wasi_add_arg(tenon_wasi_t* wasi, const char* arg);
 TENON_API void tenon_wasi_add_env(tenon_wasi_t* wasi, const char* key, const char* value);
-TENON_API void tenon_wasi_add_dir(tenon_wasi_t* wasi, const char* host_path, const char* guest_path, bool read_only);
+TENON_API void tenon_wasi_add_dir(tenon_wasi_t* wasi, const char* host_path, const char* guest_path,
+                                  bool read_only);
 /* What the guest reads from standard input (copied). */
 TENON_API void tenon_wasi_set_stdin(tenon_wasi_t* wasi, const void* bytes, size_t size);
 /* Called with what the guest writes, on its thread; `fd` is 1 or 2. */
@@ -315,8 +331,8 @@ TENON_API void tenon_nn_delete(tenon_nn_t* nn);
 TENON_API tenon_error_t* tenon_nn_add_graph(tenon_nn_t* nn, const char* spec);
 /* A table for people; empty when no graph was loaded. */
 TENON_API tenon_string_t tenon_nn_statistics(tenon_nn_t* nn);
-/* `tenon nn COMMAND ARGS…` (inspect, run, test): writes through `write` (fd 1 or 2), gives the exit status. `terminal`:
- * fd 1 is one. Errors: the plugin's. */
+/* `tenon nn COMMAND ARGS…` (inspect, run, test): writes through `write` (fd 1 or 2), gives the exit status.
+ * `terminal`: fd 1 is one. Errors: the plugin's. */
 TENON_API tenon_error_t* tenon_nn_tool(const char* command, const char* const* args, size_t arg_count,
                                        tenon_write_t write, void* env, bool terminal, int* exit_status);
 

@@ -1,0 +1,16 @@
+// The program's commands. Each gets what follows its name on the command line and gives the exit status.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+namespace tenon::cli {
+
+using Args = std::vector<std::string>;
+
+int run(const Args& args);
+int inspect(const Args& args);
+int nn(const Args& args);
+int wast(const Args& args);
+
+}  // namespace tenon::cli

@@ -1,0 +1,56 @@
+// The `tenon` program: picks the command.
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <string_view>
+
+#include "commands.h"
+#include "report.h"
+
+namespace {
+
+using namespace tenon::cli;
+
+struct Command {
+  std::string_view name, help;
+  int (*main)(const Args&);
+};
+constexpr std::array<Command, 4> kCommands = {{
+    {"run", "run a WebAssembly program (also: tenon FILE)", run},
+    {"inspect", "show what a module consists of", inspect},
+    {"nn", "inspect, run and test neural networks without WebAssembly", nn},
+    {"wast", "run scripts of the official test suite", wast},
+}};
+
+int usage(std::FILE* out) {
+  fmt::print(out, "usage: tenon COMMAND …\n\n");
+  for (const Command& c : kCommands) fmt::print(out, "  {:<10}{}\n", c.name, c.help);
+  fmt::print(out, "  {:<10}{}\n\n`tenon COMMAND --help` says more.\n", "--version", "version and build");
+  return out == stdout ? 0 : kUsage;
+}
+
+int start(int argc, char** argv) {
+  if (argc < 2) return usage(stderr);
+  const std::string_view first = argv[1];
+  if (first == "--help" || first == "-h" || first == "help") return usage(stdout);
+  if (first == "--version" || first == "version") {
+    fmt::print("tenon {} ({})\n", tenon_version(), tenon_build_id());
+    return 0;
+  }
+  for (const Command& c : kCommands)
+    if (c.name == first) return c.main(Args(argv + 2, argv + argc));
+  return run(Args(argv + 1, argv + argc));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return start(argc, argv);
+  } catch (const std::exception& e) {
+    complain(e.what());
+    return kFailed;
+  }
+}

@@ -1,0 +1,258 @@
+// `tenon run`: a WASI command, or one exported function.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "options.h"
+#include "report.h"
+
+namespace tenon::cli {
+namespace {
+
+struct RunOptions {
+  std::string engine = "auto", invoke;
+  std::vector<std::string> dirs, env, graphs, enable, disable;
+  unsigned nn_threads = 0;
+  bool nn_stats = false;
+  std::optional<uint64_t> fuel, max_memory;
+  double timeout = 0;
+  std::string file;
+  Args guest_args;
+};
+
+// Parses the options; what follows the file belongs to the guest, options or not.
+std::optional<int> read_options(const Args& args, RunOptions& o) {
+  CLI::App app("Runs a WebAssembly program: FILE.wasm or .wat, then its own arguments.", "tenon run");
+  app.prefix_command();
+  app.add_option("--engine", o.engine, "auto, interp or jit")
+      ->check(CLI::IsMember({"auto", "interp", "jit"}));
+  app.add_option("--dir", o.dirs, "HOST[::GUEST][:ro]: give the program a directory")
+      ->allow_extra_args(false);
+  app.add_option("--env", o.env, "KEY=VALUE: set an environment variable")->allow_extra_args(false);
+  app.add_option("--invoke", o.invoke, "call this exported function with the arguments, print its results");
+  app.add_option("--nn-graph", o.graphs, "NAME=PATH: a model that the program loads by name")
+      ->allow_extra_args(false);
+  app.add_option("--nn-threads", o.nn_threads, "threads for inference (0: all processors)");
+  app.add_flag("--nn-stats", o.nn_stats, "print calls, times and bytes of each model at the end");
+  app.add_option("--fuel", o.fuel, "trap after about this many instructions");
+  app.add_option("--timeout", o.timeout, "trap after this many seconds");
+  app.add_option("--max-memory", o.max_memory, "largest linear memory in bytes")
+      ->transform(CLI::AsSizeValue(false));
+  app.add_option("--enable", o.enable, "turn a WebAssembly feature on")->allow_extra_args(false);
+  app.add_option("--disable", o.disable, "turn a WebAssembly feature off")->allow_extra_args(false);
+  if (const auto status = parse(app, args)) return status;
+  Args rest = app.remaining();
+  if (!rest.empty() && rest.front() == "--") rest.erase(rest.begin());
+  if (rest.empty() || rest.front().starts_with("-")) {
+    complain(rest.empty() ? "no file to run" : fmt::format("unknown option {}", rest.front()));
+    hint("usage: tenon run [OPTIONS] FILE [ARGS…]; `tenon run --help` lists the options");
+    return kUsage;
+  }
+  o.file = rest.front();
+  o.guest_args.assign(rest.begin() + 1, rest.end());
+  return std::nullopt;
+}
+
+// HOST[::GUEST][:ro]
+void add_dir(Wasi& wasi, std::string_view spec) {
+  const bool read_only = spec.ends_with(":ro");
+  if (read_only) spec.remove_suffix(3);
+  const size_t split = spec.find("::");
+  const std::string host(spec.substr(0, split));
+  wasi.dir(host, split == std::string_view::npos ? host : std::string(spec.substr(split + 2)), read_only);
+}
+
+Result<void> link_wasi(Linker& linker, const RunOptions& o) {
+  Wasi wasi;
+  wasi.arg(o.file);
+  if (o.invoke.empty())
+    for (const std::string& a : o.guest_args) wasi.arg(a);
+  for (const std::string& e : o.env) {
+    const size_t split = e.find('=');
+    if (split == std::string::npos || split == 0) return Error("--env wants KEY=VALUE, not \"" + e + "\"");
+    wasi.env(e.substr(0, split), e.substr(split + 1));
+  }
+  for (const std::string& d : o.dirs) add_dir(wasi, d);
+  return linker.wasi(wasi);
+}
+
+bool wants_nn(const Module& module) {
+  return std::ranges::any_of(module.imports(), [](const tenon_item_t& i) {
+    const std::string_view from = view(i.module);
+    return from == "wasi_ephemeral_nn" || from == "wasi_nn" || from.starts_with("wasi:nn");
+  });
+}
+
+// Loads the plugin only for programs that use it.
+Result<std::optional<Nn>> link_nn(Linker& linker, const Module& module, const RunOptions& o) {
+  if (o.graphs.empty() && !wants_nn(module)) return std::optional<Nn>();
+  auto nn = Nn::make(o.nn_threads);
+  if (!nn) return std::move(nn.error());
+  for (const std::string& g : o.graphs)
+    if (auto added = nn->add_graph(g); !added) return std::move(added.error());
+  if (auto linked = linker.nn(*nn); !linked) return std::move(linked.error());
+  return std::optional<Nn>(std::move(*nn));
+}
+
+// Interrupts the store when its time is over.
+class Timer {
+ public:
+  Timer(Store& store, double seconds) {
+    if (seconds <= 0) return;
+    thread_ = std::thread([this, &store, seconds] {
+      std::unique_lock lock(mutex_);
+      if (!wake_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return done_; }))
+        store.interrupt();
+    });
+  }
+  ~Timer() {
+    if (!thread_.joinable()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool done_ = false;
+  std::thread thread_;
+};
+
+template <class T>
+bool read_number(std::string_view text, T& out) {
+  int base = 10;
+  if constexpr (std::is_integral_v<T>)
+    if (text.starts_with("0x")) base = 16, text.remove_prefix(2);
+  std::from_chars_result r;
+  if constexpr (std::is_integral_v<T>)
+    r = std::from_chars(text.data(), text.data() + text.size(), out, base);
+  else
+    r = std::from_chars(text.data(), text.data() + text.size(), out);
+  return r.ec == std::errc() && r.ptr == text.data() + text.size();
+}
+
+bool read_value(std::string_view text, uint8_t kind, tenon_val_t& out) {
+  out = {};
+  out.kind = kind;
+  uint32_t u32 = 0;
+  uint64_t u64 = 0;
+  switch (kind) {
+    case TENON_I32:
+      if (read_number(text, out.of.i32)) return true;
+      return read_number(text, u32) && (out.of.i32 = static_cast<int32_t>(u32), true);
+    case TENON_I64:
+      if (read_number(text, out.of.i64)) return true;
+      return read_number(text, u64) && (out.of.i64 = static_cast<int64_t>(u64), true);
+    case TENON_F32: return read_number(text, out.of.f32);
+    case TENON_F64: return read_number(text, out.of.f64);
+    default: return false;
+  }
+}
+
+std::string show_value(const tenon_val_t& v) {
+  switch (v.kind) {
+    case TENON_I32: return fmt::format("{}", v.of.i32);
+    case TENON_I64: return fmt::format("{}", v.of.i64);
+    case TENON_F32: return fmt::format("{}", v.of.f32);
+    case TENON_F64: return fmt::format("{}", v.of.f64);
+    case TENON_V128: {
+      std::string hex;
+      for (const uint8_t b : v.of.v128) hex += fmt::format("{:02x}", b);
+      return hex;
+    }
+    default: return v.of.ref == 0 ? "null" : "ref";
+  }
+}
+
+int call_export(const Instance& instance, const RunOptions& o) {
+  const auto func = instance.func(o.invoke);
+  if (!func) {
+    complain(fmt::format("{} exports no function \"{}\"", o.file, o.invoke));
+    hint(fmt::format("`tenon inspect {}` lists its exports", o.file));
+    return kUsage;
+  }
+  const tenon_functype_t type = func->type();
+  if (type.param_count != o.guest_args.size() || type.param_count > std::size(type.params)) {
+    complain(
+        fmt::format("\"{}\" takes {} arguments, {} given", o.invoke, type.param_count, o.guest_args.size()));
+    return kUsage;
+  }
+  std::vector<tenon_val_t> args(type.param_count);
+  for (size_t i = 0; i < args.size(); ++i)
+    if (!read_value(o.guest_args[i], type.params[i], args[i])) {
+      complain(fmt::format("argument {} of \"{}\": \"{}\" is no value of its type", i + 1, o.invoke,
+                           o.guest_args[i]));
+      return kUsage;
+    }
+  auto results = func->call(args);
+  if (!results) return report(results.error(), o.file);
+  for (const tenon_val_t& v : *results) fmt::print("{}\n", show_value(v));
+  return 0;
+}
+
+// A command's _start, or the function that --invoke names (after a reactor's _initialize).
+int call_entry(const Instance& instance, const RunOptions& o) {
+  if (!o.invoke.empty()) {
+    if (auto init = instance.get<void()>("_initialize"))
+      if (auto result = (*init)(); !result) return report(result.error(), o.file);
+    return call_export(instance, o);
+  }
+  auto start = instance.get<void()>("_start");
+  if (!start) {
+    complain(fmt::format("{} is no program: it exports no function \"_start\"", o.file));
+    hint(fmt::format("--invoke=NAME calls another export; `tenon inspect {}` lists them", o.file));
+    return kFailed;
+  }
+  auto result = (*start)();
+  return result ? 0 : report(result.error(), o.file);
+}
+
+Result<void> configure(Config& config, const RunOptions& o) {
+  config.tier(o.engine == "jit"      ? TENON_TIER_JIT
+              : o.engine == "interp" ? TENON_TIER_INTERP
+                                     : TENON_TIER_AUTOMATIC);
+  config.fuel(o.fuel.has_value()).interruptible(o.timeout > 0);
+  if (o.max_memory) config.max_memory(*o.max_memory);
+  for (const std::string& f : o.enable)
+    if (auto set = config.feature(f, true); !set) return set;
+  for (const std::string& f : o.disable)
+    if (auto set = config.feature(f, false); !set) return set;
+  return {};
+}
+
+}  // namespace
+
+int run(const Args& args) {
+  RunOptions o;
+  if (const auto status = read_options(args, o)) return *status;
+  Config config;
+  if (auto configured = configure(config, o); !configured) return report(configured.error(), o.file);
+  const Engine engine(config);
+  auto module = Module::from_file(engine, o.file);
+  if (!module) return report(module.error(), o.file);
+  Linker linker(engine);
+  if (auto linked = link_wasi(linker, o); !linked) return report(linked.error(), o.file);
+  auto nn = link_nn(linker, *module, o);
+  if (!nn) return report(nn.error(), o.file);
+  auto store = Store::make(engine);
+  if (!store) return report(store.error(), o.file);
+  if (o.fuel) store->set_fuel(*o.fuel);
+  int status = 0;
+  {
+    const Timer timer(*store, o.timeout);
+    auto instance = linker.instantiate(*store, *module);
+    status = instance ? call_entry(*instance, o) : report(instance.error(), o.file);
+  }
+  if (o.nn_stats) fmt::print(stderr, "{}", *nn ? (*nn)->statistics() : "wasi-nn was not used\n");
+  return status;
+}
+
+}  // namespace tenon::cli

@@ -1,0 +1,33 @@
+// `tenon wast`: the runner of the official suite (spec-tests/), a developers' command: it uses the engine's
+// internals.
+#include "engine/runtime/jit_plugin.h"
+#include "engine/runtime/plugin.h"
+#include "spec-tests/tool.h"
+
+#include "options.h"
+
+namespace tenon::cli {
+
+int wast(const Args& args) {
+  std::string engine = "interp";
+  spec::ToolOptions options;
+  CLI::App app("Runs .wast scripts, or all in folders.", "tenon wast");
+  app.add_option("PATH", options.paths, "scripts or folders")->required();
+  app.add_option("--engine", engine, "interp or jit")->check(CLI::IsMember({"interp", "jit"}));
+  app.add_flag("--json", options.json, "for machines");
+  app.add_flag("--show-mismatches", options.show_mismatches,
+               "rejections whose message differs from the suite's");
+  app.add_flag("--gc-stress", options.run.gc_stress, "collect garbage at every allocation");
+  if (const auto status = parse(app, args)) return *status;
+  if (engine == "jit") {
+    const auto jit = jit_plugin();
+    if (!jit) {
+      complain(jit.error().message);
+      return kFailed;
+    }
+    options.run.compiler = [jit = *jit](tenon::Store& store) { return jit->create_compiler(store, {}); };
+  }
+  return spec::run_tool(options, stdout);
+}
+
+}  // namespace tenon::cli

@@ -1,0 +1,590 @@
+// Tenon's C++ API: C++20, header-only, over tenon.h. Owners are move-only; what can fail gives a Result;
+// nothing throws but what the caller's own code throws, and Result::value() of an error ends the program.
+// Rules of ownership and threads are those of tenon.h.
+#pragma once
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "tenon.h"
+
+namespace tenon {
+inline namespace api {  // keeps these names apart from the library's own
+
+inline std::string_view view(tenon_name_t name) { return {name.data, name.size}; }
+
+// An error, see tenon_error_t.
+class Error {
+ public:
+  explicit Error(tenon_error_t* error) : error_(error) {}
+  // The error of a host function: the guest traps with this message.
+  explicit Error(std::string_view message) : error_(tenon_error_new(message.data(), message.size())) {}
+  static Error exit(int status) { return Error(tenon_error_new_exit(status)); }
+
+  tenon_error_kind_t kind() const { return tenon_error_kind(error_.get()); }
+  std::string_view message() const { return tenon_error_message(error_.get()); }
+  std::optional<uint64_t> offset() const {
+    uint64_t at = 0;
+    return tenon_error_offset(error_.get(), &at) ? std::optional(at) : std::nullopt;
+  }
+  int trap_code() const { return tenon_error_trap_code(error_.get()); }
+  int exit_status() const { return tenon_error_exit_status(error_.get()); }
+  // Innermost first; names live as long as this error.
+  std::vector<tenon_frame_t> backtrace() const {
+    std::vector<tenon_frame_t> frames(tenon_error_frame_count(error_.get()));
+    for (size_t i = 0; i < frames.size(); ++i) tenon_error_frame(error_.get(), i, &frames[i]);
+    return frames;
+  }
+  tenon_error_t* release() { return error_.release(); }
+
+ private:
+  struct Delete {
+    void operator()(tenon_error_t* e) const { tenon_error_delete(e); }
+  };
+  std::unique_ptr<tenon_error_t, Delete> error_;
+};
+
+// A value or an Error.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+  bool has_value() const { return state_.index() == 0; }
+  explicit operator bool() const { return has_value(); }
+  // Ends the program with the message when there is no value.
+  T& value() {
+    if (!has_value()) {
+      std::fprintf(stderr, "tenon: %s\n", std::string(error().message()).c_str());
+      std::abort();
+    }
+    return *std::get_if<0>(&state_);
+  }
+  T& operator*() { return *std::get_if<0>(&state_); }
+  T* operator->() { return std::get_if<0>(&state_); }
+  Error& error() { return *std::get_if<1>(&state_); }
+
+ private:
+  std::variant<T, Error> state_;
+};
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  Result() = default;
+  Result(Error error) : error_(std::move(error)) {}
+  explicit Result(tenon_error_t* error) {
+    if (error) error_.emplace(error);
+  }
+  bool has_value() const { return !error_; }
+  explicit operator bool() const { return has_value(); }
+  Error& error() { return *error_; }
+
+ private:
+  std::optional<Error> error_;
+};
+
+namespace detail {
+
+template <class T, void (*Delete)(T*)>
+struct Deleter {
+  void operator()(T* p) const { Delete(p); }
+};
+template <class T, void (*Delete)(T*)>
+using Handle = std::unique_ptr<T, Deleter<T, Delete>>;
+
+template <class T>
+concept Number = std::is_same_v<T, int32_t> || std::is_same_v<T, uint32_t> || std::is_same_v<T, int64_t> ||
+                 std::is_same_v<T, uint64_t> || std::is_same_v<T, float> || std::is_same_v<T, double>;
+
+template <Number T>
+constexpr uint8_t kind_of() {
+  if constexpr (std::is_same_v<T, float>)
+    return TENON_F32;
+  else if constexpr (std::is_same_v<T, double>)
+    return TENON_F64;
+  else
+    return sizeof(T) == 4 ? TENON_I32 : TENON_I64;
+}
+template <Number T>
+T from_val(const tenon_val_t& v) {
+  if constexpr (std::is_same_v<T, float>)
+    return v.of.f32;
+  else if constexpr (std::is_same_v<T, double>)
+    return v.of.f64;
+  else if constexpr (sizeof(T) == 4)
+    return static_cast<T>(v.of.i32);
+  else
+    return static_cast<T>(v.of.i64);
+}
+template <Number T>
+tenon_val_t to_val(T value) {
+  tenon_val_t v{};
+  v.kind = kind_of<T>();
+  if constexpr (std::is_same_v<T, float>)
+    v.of.f32 = value;
+  else if constexpr (std::is_same_v<T, double>)
+    v.of.f64 = value;
+  else if constexpr (sizeof(T) == 4)
+    v.of.i32 = static_cast<int32_t>(value);
+  else
+    v.of.i64 = static_cast<int64_t>(value);
+  return v;
+}
+
+// A slot of tenon_func_call_slots.
+template <Number T>
+uint64_t to_slot(T value) {
+  uint64_t slot = 0;
+  __builtin_memcpy(&slot, &value, sizeof value);
+  return slot;
+}
+template <Number T>
+T from_slot(const uint64_t& slot) {
+  T value;
+  __builtin_memcpy(&value, &slot, sizeof value);
+  return value;
+}
+
+}  // namespace detail
+
+class Config {
+ public:
+  Config() : config_(tenon_config_new()) {}
+  Config& tier(tenon_tier_t tier) { return tenon_config_set_tier(get(), tier), *this; }
+  Config& fuel(bool on = true) { return tenon_config_set_fuel(get(), on), *this; }
+  Config& interruptible(bool on = true) { return tenon_config_set_interruptible(get(), on), *this; }
+  Config& max_memory(uint64_t bytes) { return tenon_config_set_max_memory(get(), bytes), *this; }
+  Config& max_gc_heap(uint64_t bytes) { return tenon_config_set_max_gc_heap(get(), bytes), *this; }
+  Config& max_table_elements(uint64_t n) { return tenon_config_set_max_table_elements(get(), n), *this; }
+  Config& max_instances(uint32_t n) { return tenon_config_set_max_instances(get(), n), *this; }
+  Result<void> feature(const std::string& name, bool on) {
+    return Result<void>(tenon_config_set_feature(get(), name.c_str(), on));
+  }
+  tenon_config_t* get() const { return config_.get(); }
+
+ private:
+  detail::Handle<tenon_config_t, tenon_config_delete> config_;
+};
+
+class Engine {
+ public:
+  Engine() : engine_(tenon_engine_new(nullptr)) {}
+  explicit Engine(const Config& config) : engine_(tenon_engine_new(config.get())) {}
+  tenon_engine_t* get() const { return engine_.get(); }
+
+ private:
+  detail::Handle<tenon_engine_t, tenon_engine_delete> engine_;
+};
+
+// A list that is asked for item by item.
+template <class Item, size_t (*Count)(const tenon_module_t*),
+          bool (*Get)(const tenon_module_t*, size_t, Item*)>
+std::vector<Item> list_of(const tenon_module_t* module) {
+  std::vector<Item> items(Count(module));
+  for (size_t i = 0; i < items.size(); ++i) Get(module, i, &items[i]);
+  return items;
+}
+
+// What the lists hold lives as long as the module.
+class Module {
+ public:
+  static Result<Module> from_bytes(const Engine& engine, std::span<const uint8_t> bytes) {
+    tenon_module_t* m = nullptr;
+    if (tenon_error_t* e = tenon_module_new(engine.get(), bytes.data(), bytes.size(), &m)) return Error(e);
+    return Module(m);
+  }
+  static Result<Module> from_file(const Engine& engine, const std::string& path) {
+    tenon_module_t* m = nullptr;
+    if (tenon_error_t* e = tenon_module_new_from_file(engine.get(), path.c_str(), &m)) return Error(e);
+    return Module(m);
+  }
+  std::vector<tenon_item_t> imports() const {
+    return list_of<tenon_item_t, tenon_module_import_count, tenon_module_import>(get());
+  }
+  std::vector<tenon_item_t> exports() const {
+    return list_of<tenon_item_t, tenon_module_export_count, tenon_module_export>(get());
+  }
+  std::vector<tenon_section_t> sections() const {
+    return list_of<tenon_section_t, tenon_module_section_count, tenon_module_section>(get());
+  }
+  std::vector<tenon_name_t> features() const {
+    return list_of<tenon_name_t, tenon_module_feature_count, tenon_module_feature>(get());
+  }
+  std::vector<tenon_name_t> types() const {
+    return list_of<tenon_name_t, tenon_module_type_count, tenon_module_type>(get());
+  }
+  uint64_t size() const { return tenon_module_size(get()); }
+  tenon_module_t* get() const { return module_.get(); }
+
+ private:
+  explicit Module(tenon_module_t* m) : module_(m) {}
+  detail::Handle<tenon_module_t, tenon_module_delete> module_;
+};
+
+class Store {
+ public:
+  static Result<Store> make(const Engine& engine) {
+    tenon_store_t* s = nullptr;
+    if (tenon_error_t* e = tenon_store_new(engine.get(), &s)) return Error(e);
+    return Store(s);
+  }
+  void set_fuel(uint64_t fuel) { tenon_store_set_fuel(get(), fuel); }
+  uint64_t fuel() const { return tenon_store_fuel(get()); }
+  void interrupt() { tenon_store_interrupt(get()); }  // any thread, signal handlers
+  void clear_interrupt() { tenon_store_clear_interrupt(get()); }
+  void collect() { tenon_store_collect(get()); }
+  tenon_store_t* get() const { return store_.get(); }
+
+ private:
+  explicit Store(tenon_store_t* s) : store_(s) {}
+  detail::Handle<tenon_store_t, tenon_store_delete> store_;
+};
+
+template <class Signature>
+class TypedFunc;
+
+// Lives as long as its store.
+class Func {
+ public:
+  explicit Func(tenon_extern_t e) : extern_(e) {}
+  tenon_functype_t type() const {
+    tenon_functype_t t{};
+    tenon_func_type(&extern_, &t);
+    return t;
+  }
+  Result<std::vector<tenon_val_t>> call(std::span<const tenon_val_t> args = {}) const {
+    std::vector<tenon_val_t> results(type().result_count);
+    if (tenon_error_t* e =
+            tenon_func_call(&extern_, args.data(), args.size(), results.data(), results.size()))
+      return Error(e);
+    return results;
+  }
+  const tenon_extern_t& raw() const { return extern_; }
+
+ private:
+  tenon_extern_t extern_;
+};
+
+// A function whose type was checked once: `Result<R> operator()(args…)`. R is a number, a std::tuple of them,
+// or void.
+template <class R, class... A>
+class TypedFunc<R(A...)> {
+ public:
+  static bool matches(const Func& f) {
+    const tenon_functype_t t = f.type();
+    const std::array<uint8_t, sizeof...(A) + 1> params{detail::kind_of<A>()..., 0};
+    if (t.param_count != sizeof...(A) || sizeof...(A) > std::size(t.params)) return false;
+    for (size_t i = 0; i < sizeof...(A); ++i)
+      if (t.params[i] != params[i]) return false;
+    return results_match(t, static_cast<R*>(nullptr));
+  }
+  explicit TypedFunc(Func f) : func_(f.raw()) {}
+  Result<R> operator()(A... args) const {
+    std::array<uint64_t, std::max<size_t>({sizeof...(A), result_count(), 1})> slots{detail::to_slot(args)...};
+    if (tenon_error_t* e = tenon_func_call_slots(&func_, slots.data())) return Error(e);
+    if constexpr (std::is_void_v<R>)
+      return {};
+    else
+      return read(slots.data(), static_cast<R*>(nullptr));
+  }
+
+ private:
+  template <class T>
+  static bool results_match(const tenon_functype_t& t, T*) {
+    if constexpr (std::is_void_v<T>)
+      return t.result_count == 0;
+    else
+      return t.result_count == 1 && t.results[0] == detail::kind_of<T>();
+  }
+  template <class... T>
+  static bool results_match(const tenon_functype_t& t, std::tuple<T...>*) {
+    const std::array<uint8_t, sizeof...(T) + 1> kinds{detail::kind_of<T>()..., 0};
+    if (t.result_count != sizeof...(T) || sizeof...(T) > std::size(t.results)) return false;
+    for (size_t i = 0; i < sizeof...(T); ++i)
+      if (t.results[i] != kinds[i]) return false;
+    return true;
+  }
+  template <class T>
+  static constexpr size_t count_of(T*) {
+    return std::is_void_v<T> ? 0 : 1;
+  }
+  template <class... T>
+  static constexpr size_t count_of(std::tuple<T...>*) {
+    return sizeof...(T);
+  }
+  static constexpr size_t result_count() { return count_of(static_cast<R*>(nullptr)); }
+  template <class T>
+  static T read(const uint64_t* slots, T*) {
+    return detail::from_slot<T>(*slots);
+  }
+  template <class... T>
+  static std::tuple<T...> read(const uint64_t* slots, std::tuple<T...>*) {
+    return [&]<size_t... I>(std::index_sequence<I...>) {
+      return std::tuple<T...>{detail::from_slot<T>(slots[I])...};
+    }(std::index_sequence_for<T...>{});
+  }
+
+  tenon_extern_t func_;
+};
+
+// Lives as long as its store.
+class Memory {
+ public:
+  explicit Memory(tenon_extern_t e) : extern_(e) {}
+  // Valid until the memory grows.
+  std::span<uint8_t> bytes() const {
+    return {tenon_memory_data(&extern_), size_t(tenon_memory_size(&extern_))};
+  }
+  std::optional<uint64_t> grow(uint64_t pages) const {
+    const uint64_t old = tenon_memory_grow(&extern_, pages);
+    return old == UINT64_MAX ? std::nullopt : std::optional(old);
+  }
+  Result<void> read(uint64_t address, std::span<uint8_t> to) const {
+    return Result<void>(tenon_memory_read(&extern_, address, to.data(), to.size()));
+  }
+  Result<void> write(uint64_t address, std::span<const uint8_t> from) const {
+    return Result<void>(tenon_memory_write(&extern_, address, from.data(), from.size()));
+  }
+  const tenon_extern_t& raw() const { return extern_; }
+
+ private:
+  tenon_extern_t extern_;
+};
+
+class Global {
+ public:
+  explicit Global(tenon_extern_t e) : extern_(e) {}
+  tenon_val_t get() const {
+    tenon_val_t v{};
+    tenon_global_get(&extern_, &v);
+    return v;
+  }
+  Result<void> set(const tenon_val_t& v) const { return Result<void>(tenon_global_set(&extern_, &v)); }
+  const tenon_extern_t& raw() const { return extern_; }
+
+ private:
+  tenon_extern_t extern_;
+};
+
+struct Export {
+  std::string_view name;
+  tenon_extern_t value;
+};
+
+// Borrowed from its store.
+class Instance {
+ public:
+  explicit Instance(tenon_instance_t* i) : instance_(i) {}
+  std::optional<tenon_extern_t> find(std::string_view name) const {
+    tenon_extern_t e{};
+    return tenon_instance_get(instance_, name.data(), name.size(), &e) ? std::optional(e) : std::nullopt;
+  }
+  std::optional<Func> func(std::string_view name) const { return find_as<Func>(name, TENON_EXTERN_FUNC); }
+  std::optional<Memory> memory(std::string_view name) const {
+    return find_as<Memory>(name, TENON_EXTERN_MEMORY);
+  }
+  std::optional<Global> global(std::string_view name) const {
+    return find_as<Global>(name, TENON_EXTERN_GLOBAL);
+  }
+  // A function of this signature, e.g. get<int32_t(int32_t, int32_t)>("add").
+  template <class Signature>
+  Result<TypedFunc<Signature>> get(std::string_view name) const {
+    const auto f = func(name);
+    if (!f) return Error("no exported function is called \"" + std::string(name) + "\"");
+    if (!TypedFunc<Signature>::matches(*f)) return Error("\"" + std::string(name) + "\" has another type");
+    return TypedFunc<Signature>(*f);
+  }
+  std::vector<Export> exports() const {
+    std::vector<Export> list(tenon_instance_export_count(instance_));
+    for (size_t i = 0; i < list.size(); ++i) {
+      tenon_name_t name{};
+      tenon_instance_export(instance_, i, &name, &list[i].value);
+      list[i].name = view(name);
+    }
+    return list;
+  }
+  tenon_instance_t* raw() const { return instance_; }
+
+ private:
+  template <class T>
+  std::optional<T> find_as(std::string_view name, tenon_extern_kind_t kind) const {
+    const auto e = find(name);
+    return e && e->kind == kind ? std::optional<T>(T(*e)) : std::nullopt;
+  }
+  tenon_instance_t* instance_;
+};
+
+// What a host function may ask about its caller; take it as the first parameter. Valid during the call.
+class Caller {
+ public:
+  explicit Caller(tenon_caller_t* c) : caller_(c) {}
+  // The guest's bytes, or nothing when they don't lie inside its memory.
+  std::optional<std::span<uint8_t>> memory(uint64_t address, uint64_t size) const {
+    uint8_t* p = tenon_caller_memory(caller_, address, size);
+    return p ? std::optional(std::span(p, size_t(size))) : std::nullopt;
+  }
+
+ private:
+  tenon_caller_t* caller_;
+};
+
+class Wasi {
+ public:
+  Wasi() : wasi_(tenon_wasi_new()) {}
+  Wasi& arg(const std::string& a) { return tenon_wasi_add_arg(get(), a.c_str()), *this; }
+  Wasi& env(const std::string& k, const std::string& v) {
+    return tenon_wasi_add_env(get(), k.c_str(), v.c_str()), *this;
+  }
+  Wasi& dir(const std::string& host, const std::string& guest, bool read_only = false) {
+    return tenon_wasi_add_dir(get(), host.c_str(), guest.c_str(), read_only), *this;
+  }
+  Wasi& stdin_bytes(std::string_view s) { return tenon_wasi_set_stdin(get(), s.data(), s.size()), *this; }
+  // `env` outlives the guest.
+  Wasi& output(tenon_write_t write, void* env) { return tenon_wasi_set_output(get(), write, env), *this; }
+  tenon_wasi_t* get() const { return wasi_.get(); }
+
+ private:
+  detail::Handle<tenon_wasi_t, tenon_wasi_delete> wasi_;
+};
+
+class Nn {
+ public:
+  static Result<Nn> make(uint32_t threads = 0) {
+    tenon_nn_t* nn = nullptr;
+    if (tenon_error_t* e = tenon_nn_new(threads, &nn)) return Error(e);
+    return Nn(nn);
+  }
+  Result<void> add_graph(const std::string& spec) {
+    return Result<void>(tenon_nn_add_graph(get(), spec.c_str()));
+  }
+  std::string statistics() const {
+    tenon_string_t s = tenon_nn_statistics(get());
+    std::string text(s.data, s.size);
+    tenon_string_delete(&s);
+    return text;
+  }
+  tenon_nn_t* get() const { return nn_.get(); }
+
+ private:
+  explicit Nn(tenon_nn_t* nn) : nn_(nn) {}
+  detail::Handle<tenon_nn_t, tenon_nn_delete> nn_;
+};
+
+namespace detail {
+
+// A callable's parameters and result as a host function: R f([Caller,] numbers…), R a number, void, or Result
+// of these.
+template <class F>
+struct HostSignature : HostSignature<decltype(&F::operator())> {};
+template <class F, class R, class... A>
+struct HostSignature<R (F::*)(A...) const> : HostSignature<R(A...)> {};
+template <class F, class R, class... A>
+struct HostSignature<R (F::*)(A...)> : HostSignature<R(A...)> {};
+template <class R, class... A>
+struct HostSignature<R (*)(A...)> : HostSignature<R(A...)> {};
+
+template <class T>
+struct Unwrap {
+  using type = T;
+};
+template <class T>
+struct Unwrap<Result<T>> {
+  using type = T;
+};
+
+template <class R, bool WithCaller, class... A>
+struct HostCall {
+  using Value = typename Unwrap<R>::type;
+  static constexpr std::array<uint8_t, sizeof...(A)> kParams{kind_of<A>()...};
+  static constexpr std::array<uint8_t, std::is_void_v<Value> ? 0 : 1> results() {
+    if constexpr (std::is_void_v<Value>)
+      return {};
+    else
+      return {kind_of<Value>()};
+  }
+  template <class F>
+  static tenon_error_t* call(void* env, tenon_caller_t* caller, const tenon_val_t* args, size_t,
+                             tenon_val_t* out, size_t) {
+    return invoke(*static_cast<F*>(env), caller, args, out, std::index_sequence_for<A...>{});
+  }
+  template <class F, size_t... I>
+  static tenon_error_t* invoke(F& f, tenon_caller_t* caller, const tenon_val_t* args, tenon_val_t* out,
+                               std::index_sequence<I...>) {
+    (void)args, (void)caller;
+    auto run = [&]() -> R {
+      if constexpr (WithCaller)
+        return f(Caller(caller), from_val<A>(args[I])...);
+      else
+        return f(from_val<A>(args[I])...);
+    };
+    if constexpr (std::is_void_v<R>) {
+      run();
+    } else if constexpr (std::is_same_v<R, Value>) {
+      out[0] = to_val<Value>(run());
+    } else {
+      R result = run();
+      if (!result) return result.error().release();
+      if constexpr (!std::is_void_v<Value>) out[0] = to_val<Value>(*result);
+    }
+    return nullptr;
+  }
+};
+template <class R, class... A>
+struct HostSignature<R(A...)> : HostCall<R, false, A...> {};
+template <class R, class... A>
+struct HostSignature<R(Caller, A...)> : HostCall<R, true, A...> {};
+
+}  // namespace detail
+
+class Linker {
+ public:
+  explicit Linker(const Engine& engine) : linker_(tenon_linker_new(engine.get())) {}
+  // A host function with the signature of the callable, which is kept as long as anything can call it:
+  //   linker.func("env", "add", [](int32_t a, int32_t b) { return a + b; });
+  //   linker.func("env", "log", [](Caller c, uint32_t p, uint32_t n) -> Result<void> { … });
+  // It must not throw.
+  template <class F>
+  Result<void> func(const std::string& module, const std::string& name, F f) {
+    using Callable = std::decay_t<F>;
+    using S = detail::HostSignature<Callable>;
+    auto owned = std::make_unique<Callable>(std::move(f));
+    static constexpr auto kResults = S::results();
+    tenon_error_t* e =
+        tenon_linker_define_func(get(), module.c_str(), name.c_str(), S::kParams.data(), S::kParams.size(),
+                                 kResults.data(), kResults.size(), &S::template call<Callable>, owned.get(),
+                                 [](void* p) { delete static_cast<Callable*>(p); });
+    if (!e) owned.release();
+    return Result<void>(e);
+  }
+  Result<void> define(const std::string& module, const std::string& name, const tenon_extern_t& value) {
+    return Result<void>(tenon_linker_define(get(), module.c_str(), name.c_str(), &value));
+  }
+  Result<void> instance(const std::string& module, const Instance& instance) {
+    return Result<void>(tenon_linker_define_instance(get(), module.c_str(), instance.raw()));
+  }
+  Result<void> wasi(const Wasi& wasi) { return Result<void>(tenon_linker_define_wasi(get(), wasi.get())); }
+  Result<void> nn(const Nn& nn) { return Result<void>(tenon_linker_define_nn(get(), nn.get())); }
+  Result<Instance> instantiate(const Store& store, const Module& module) {
+    tenon_instance_t* i = nullptr;
+    if (tenon_error_t* e = tenon_linker_instantiate(get(), store.get(), module.get(), &i)) return Error(e);
+    return Instance(i);
+  }
+  tenon_linker_t* get() const { return linker_.get(); }
+
+ private:
+  detail::Handle<tenon_linker_t, tenon_linker_delete> linker_;
+};
+
+}  // namespace api
+}  // namespace tenon

@@ -1,0 +1,359 @@
+// libtenon as an embedder has it: the shared library and tenon.hpp, nothing else.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tenon.hpp"
+
+namespace {
+
+using namespace tenon;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// Modules come as text through a file: the API reads both.
+Result<Module> from_text(const Engine& engine, const std::string& wat) {
+  static int n = 0;
+  const std::string path =
+      ::testing::TempDir() + "/api-" + std::to_string(getpid()) + "-" + std::to_string(n++) + ".wat";
+  std::ofstream(path) << wat;
+  auto module = Module::from_file(engine, path);
+  std::filesystem::remove(path);
+  return module;
+}
+
+struct ApiTest : ::testing::Test {
+  Engine engine;
+  Linker linker{engine};
+  Store store = std::move(Store::make(engine).value());
+
+  Instance load(const std::string& wat) {
+    Module module = std::move(from_text(engine, wat).value());
+    return linker.instantiate(store, module).value();
+  }
+};
+
+TEST_F(ApiTest, TypedFunctionsCallAndCheckTheirTypes) {
+  const Instance i = load(R"((module
+    (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+    (func (export "swap") (param i64 f64) (result f64 i64) (local.get 1) (local.get 0))
+    (func (export "nop"))))");
+  auto add = i.get<int32_t(int32_t, int32_t)>("add");
+  ASSERT_TRUE(add);
+  EXPECT_EQ((*add)(40, 2).value(), 42);
+  auto swap = i.get<std::tuple<double, int64_t>(int64_t, double)>("swap");
+  ASSERT_TRUE(swap);
+  EXPECT_EQ((*swap)(-7, 0.5).value(), std::tuple(0.5, int64_t{-7}));
+  EXPECT_TRUE((*i.get<void()>("nop"))());
+  EXPECT_FALSE((i.get<int64_t(int32_t, int32_t)>("add")));
+  EXPECT_FALSE((i.get<int32_t(int32_t)>("add")));
+  EXPECT_FALSE((i.get<void()>("missing")));
+}
+
+TEST_F(ApiTest, BoxedCallsCheckArgumentsAgainstTheType) {
+  const Instance i = load(R"((module (func (export "f") (param i32) (result i32) (local.get 0))))");
+  const Func f = *i.func("f");
+  tenon_val_t arg{};
+  arg.kind = TENON_I64;
+  auto wrong = f.call({&arg, 1});
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().kind(), TENON_ERROR_USAGE);
+  EXPECT_THAT(wrong.error().message(), HasSubstr("argument 0 must be i32"));
+  EXPECT_FALSE(f.call({}));
+  arg.kind = TENON_I32;
+  arg.of.i32 = -3;
+  EXPECT_EQ(f.call({&arg, 1}).value().at(0).of.i32, -3);
+}
+
+TEST_F(ApiTest, TrapsCarryCodeMessageAndBacktrace) {
+  const Instance i = load(R"((module
+    (func $inner (param i32) (result i32) (i32.div_s (i32.const 1) (local.get 0)))
+    (func $outer (export "f") (param i32) (result i32) (i32.add (i32.const 1) (call $inner (local.get 0))))))");
+  auto f = i.get<int32_t(int32_t)>("f");
+  auto trapped = (*f)(0);
+  ASSERT_FALSE(trapped);
+  EXPECT_EQ(trapped.error().kind(), TENON_ERROR_TRAP);
+  EXPECT_EQ(trapped.error().message(), "integer divide by zero");
+  EXPECT_GE(trapped.error().trap_code(), 0);
+  const auto frames = trapped.error().backtrace();
+  ASSERT_EQ(frames.size(), 2u);
+  EXPECT_EQ(view(frames[0].function), "inner");
+  EXPECT_EQ(view(frames[1].function), "outer");
+  EXPECT_GT(frames[1].module_offset, frames[0].module_offset);
+  EXPECT_EQ((*f)(1).value(), 2) << "the instance goes on";
+}
+
+TEST_F(ApiTest, HostFunctionsAreLambdas) {
+  int calls = 0;
+  ASSERT_TRUE(linker.func("env", "mul", [&calls](int64_t a, float b) { return ++calls, double(a) * b; }));
+  ASSERT_TRUE(linker.func("env", "tick", [&calls] { ++calls; }));
+  const Instance i = load(R"((module
+    (import "env" "mul" (func $mul (param i64 f32) (result f64))) (import "env" "tick" (func $tick))
+    (func (export "f") (result f64) (call $tick) (call $mul (i64.const 6) (f32.const 1.5)))))");
+  EXPECT_EQ((*i.get<double()>("f"))().value(), 9.0);
+  EXPECT_EQ(calls, 2);
+}
+
+TEST_F(ApiTest, HostFunctionsFailWithAMessageOrEndTheGuest) {
+  ASSERT_TRUE(linker.func("env", "fail", []() -> Result<void> { return Error("the disk is on fire"); }));
+  ASSERT_TRUE(linker.func("env", "leave", [](int32_t s) -> Result<void> { return Error::exit(s); }));
+  const Instance i = load(R"((module
+    (import "env" "fail" (func $fail)) (import "env" "leave" (func $leave (param i32)))
+    (func (export "f") (call $fail)) (func (export "g") (call $leave (i32.const 7)) (unreachable))))");
+  auto failed = (*i.get<void()>("f"))();
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().kind(), TENON_ERROR_TRAP);
+  EXPECT_THAT(failed.error().message(), HasSubstr("the disk is on fire"));
+  auto left = (*i.get<void()>("g"))();
+  ASSERT_FALSE(left);
+  EXPECT_EQ(left.error().kind(), TENON_ERROR_EXIT);
+  EXPECT_EQ(left.error().exit_status(), 7);
+}
+
+TEST_F(ApiTest, HostFunctionsSeeOnlyTheCallersMemory) {
+  std::string logged;
+  ASSERT_TRUE(linker.func("env", "log", [&](Caller c, uint32_t p, uint32_t n) -> Result<void> {
+    const auto bytes = c.memory(p, n);
+    if (!bytes) return Error("log: pointer out of bounds");
+    logged.append(bytes->begin(), bytes->end());
+    return {};
+  }));
+  const Instance i = load(R"((module
+    (import "env" "log" (func $log (param i32 i32))) (memory (export "memory") 1) (data (i32.const 65531) "hello")
+    (func (export "f") (param i32 i32) (call $log (local.get 0) (local.get 1)))))");
+  auto f = i.get<void(uint32_t, uint32_t)>("f");
+  EXPECT_TRUE((*f)(65531, 5));
+  EXPECT_EQ(logged, "hello");
+  for (auto [p, n] : {std::pair(65532u, 5u), {0xffff'ffffu, 1u}, {0u, 0xffff'ffffu}, {0xffff'fff0u, 0x20u}}) {
+    auto bad = (*f)(p, n);
+    ASSERT_FALSE(bad);
+    EXPECT_THAT(bad.error().message(), HasSubstr("out of bounds"));
+  }
+  EXPECT_EQ(logged, "hello");
+}
+
+TEST_F(ApiTest, HostFunctionsMayCallBackIntoTheGuest) {
+  std::optional<TypedFunc<int32_t(int32_t)>> fact;
+  ASSERT_TRUE(linker.func("env", "fact", [&](int32_t n) -> Result<int32_t> {
+    if (n <= 1) return 1;
+    return (*fact)(n);
+  }));
+  const Instance i = load(R"((module (import "env" "fact" (func $f (param i32) (result i32)))
+    (func (export "fact") (param i32) (result i32)
+      (i32.mul (local.get 0) (call $f (i32.sub (local.get 0) (i32.const 1)))))))");
+  fact.emplace(i.get<int32_t(int32_t)>("fact").value());
+  EXPECT_EQ((*fact)(10).value(), 3628800);
+}
+
+TEST_F(ApiTest, ErrorsNameKindAndPlace) {
+  const uint8_t garbage[] = {0, 'a', 's', 'm', 2, 0, 0, 0};
+  auto malformed = Module::from_bytes(engine, garbage);
+  ASSERT_FALSE(malformed);
+  EXPECT_EQ(malformed.error().kind(), TENON_ERROR_MALFORMED);
+  EXPECT_TRUE(malformed.error().offset());
+  auto invalid = from_text(engine, "(module (func (result i32)))");
+  ASSERT_FALSE(invalid);
+  EXPECT_EQ(invalid.error().kind(), TENON_ERROR_INVALID);
+  auto text = from_text(engine, "(module\n  (func (i32.bogus)))");
+  ASSERT_FALSE(text);
+  EXPECT_THAT(text.error().message(), HasSubstr("2:")) << "line and column";
+  auto missing = Module::from_file(engine, "/nowhere/x.wasm");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().kind(), TENON_ERROR_NOT_FOUND);
+  auto module = from_text(engine, R"((module (import "a" "b" (func))))");
+  ASSERT_TRUE(module);
+  auto unlinkable = linker.instantiate(store, *module);
+  ASSERT_FALSE(unlinkable);
+  EXPECT_EQ(unlinkable.error().kind(), TENON_ERROR_UNLINKABLE);
+  EXPECT_THAT(unlinkable.error().message(), StartsWith("unknown import"));
+}
+
+TEST_F(ApiTest, MemoryAndGlobalsAreChecked) {
+  const Instance i = load(R"((module (memory (export "m") 1 2)
+    (global (export "g") (mut i64) (i64.const 5)) (global (export "c") i32 (i32.const 1))))");
+  const Memory m = *i.memory("m");
+  EXPECT_EQ(m.bytes().size(), 65536u);
+  const uint8_t data[] = {1, 2, 3};
+  uint8_t back[3] = {};
+  EXPECT_TRUE(m.write(65533, data));
+  EXPECT_TRUE(m.read(65533, back));
+  EXPECT_THAT(back, ::testing::ElementsAre(1, 2, 3));
+  EXPECT_FALSE(m.write(65534, data));
+  EXPECT_FALSE(m.read(UINT64_MAX, back));
+  EXPECT_EQ(m.grow(1), 1u);
+  EXPECT_EQ(m.grow(1), std::nullopt);
+  const Global g = *i.global("g");
+  tenon_val_t v = g.get();
+  EXPECT_EQ(v.of.i64, 5);
+  v.of.i64 = 6;
+  EXPECT_TRUE(g.set(v));
+  EXPECT_EQ(g.get().of.i64, 6);
+  v.kind = TENON_I32;
+  EXPECT_FALSE(g.set(v));
+  EXPECT_FALSE(i.global("c")->set(v));
+  EXPECT_FALSE(i.memory("g"));
+}
+
+TEST(Api, ObjectsMayBeDeletedInAnyOrder) {
+  int finalized = 0;
+  struct Counter {
+    int* n;
+    explicit Counter(int* n) : n(n) {}
+    Counter(Counter&& o) noexcept : n(std::exchange(o.n, nullptr)) {}
+    ~Counter() {
+      if (n) ++*n;
+    }
+    int32_t operator()() const { return 5; }
+  };
+  std::optional<Store> store;
+  std::optional<TypedFunc<int32_t()>> f;
+  {
+    Engine engine;
+    Linker linker(engine);
+    ASSERT_TRUE(linker.func("h", "f", Counter(&finalized)));
+    store.emplace(std::move(Store::make(engine).value()));
+    Module module = std::move(
+        from_text(
+            engine,
+            R"((module (import "h" "f" (func $f (result i32))) (func (export "f") (result i32) (call $f))))")
+            .value());
+    f.emplace(linker.instantiate(*store, module)->get<int32_t()>("f").value());
+  }
+  EXPECT_EQ(finalized, 0) << "the store still needs it";
+  EXPECT_EQ((*f)().value(), 5);
+  store.reset();
+  EXPECT_EQ(finalized, 1);
+}
+
+TEST(Api, DefinitionsOfAStoreDoNotReachAnother) {
+  Engine engine;
+  Linker linker(engine);
+  Store a = std::move(Store::make(engine).value()), b = std::move(Store::make(engine).value());
+  Module m = std::move(from_text(engine, R"((module (memory (export "m") 1)))").value());
+  const Instance i = linker.instantiate(a, m).value();
+  ASSERT_TRUE(linker.instance("x", i));
+  auto refused = linker.instantiate(b, m);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), TENON_ERROR_USAGE);
+}
+
+TEST(Api, ConfigurationLimitsAndFeatures) {
+  Config config;
+  config.max_memory(65536);
+  EXPECT_TRUE(config.feature("simd", false));
+  auto unknown = config.feature("telepathy", true);
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().kind(), TENON_ERROR_NOT_FOUND);
+  Engine engine(config);
+  EXPECT_FALSE(from_text(engine, "(module (func (drop (v128.const i64x2 0 0))))"));
+  Module big = std::move(from_text(engine, "(module (memory 2))").value());
+  Linker linker(engine);
+  Store store = std::move(Store::make(engine).value());
+  auto refused = linker.instantiate(store, big);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind(), TENON_ERROR_LIMIT);
+}
+
+constexpr const char* kLoop = R"((module (func (export "f") (loop $l (br $l)))))";
+
+TEST(Api, FuelStopsALoop) {
+  Engine engine(Config().fuel());
+  Linker linker(engine);
+  Store store = std::move(Store::make(engine).value());
+  store.set_fuel(100'000);
+  Module m = std::move(from_text(engine, kLoop).value());
+  auto f = linker.instantiate(store, m)->get<void()>("f");
+  auto stopped = (*f)();
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().message(), "all fuel consumed");
+  EXPECT_EQ(store.fuel(), 0u);
+}
+
+TEST_F(ApiTest, AnotherThreadInterruptsALoop) {
+  const Instance i = load(kLoop);
+  auto f = i.get<void()>("f");
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    store.interrupt();
+  });
+  auto stopped = (*f)();
+  other.join();
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().message(), "interrupted");
+}
+
+TEST(Api, InspectionListsTheModulesParts) {
+  Engine engine;
+  Module m = std::move(from_text(engine, R"((module
+    (import "env" "f" (func (param i32))) (import "env" "m" (memory 1))
+    (func (export "simd") (result v128) (v128.const i64x2 0 0))
+    (func (export "tail") (return_call 0 (i32.const 1))) (table (export "t") 1 funcref)))")
+                           .value());
+  const auto imports = m.imports();
+  ASSERT_EQ(imports.size(), 2u);
+  EXPECT_EQ(view(imports[0].module), "env");
+  EXPECT_EQ(view(imports[0].name), "f");
+  EXPECT_EQ(imports[1].kind, TENON_EXTERN_MEMORY);
+  EXPECT_THAT(view(imports[1].type), StartsWith("memory 1"));
+  const auto exports = m.exports();
+  ASSERT_EQ(exports.size(), 3u);
+  EXPECT_EQ(exports[1].index, 2u);
+  std::vector<std::string> features;
+  for (const tenon_name_t f : m.features()) features.emplace_back(view(f));
+  EXPECT_THAT(features, ::testing::ElementsAre("simd", "tail-call"));
+  uint64_t end = 8;
+  for (const tenon_section_t& s : m.sections()) {
+    EXPECT_GT(s.offset, end);
+    end = s.offset + s.size;
+  }
+  EXPECT_EQ(end, m.size());
+}
+
+TEST_F(ApiTest, WasiOutputGoesToTheHost) {
+  std::string out;
+  Wasi wasi;
+  wasi.arg("prog").arg("second");
+  wasi.output(
+      [](void* env, int fd, const void* p, size_t n) {
+        if (fd == 1) static_cast<std::string*>(env)->append(static_cast<const char*>(p), n);
+      },
+      &out);
+  ASSERT_TRUE(linker.wasi(wasi));
+  const Instance i = load(R"((module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1) (data (i32.const 8) "\10\00\00\00\03\00\00\00hi\n")
+    (func (export "_start") (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 0)))
+      (call $exit (i32.const 3)))))");
+  auto ended = (*i.get<void()>("_start"))();
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().kind(), TENON_ERROR_EXIT);
+  EXPECT_EQ(ended.error().exit_status(), 3);
+  EXPECT_EQ(out, "hi\n");
+}
+
+TEST(Api, ModulesAreSharedByThreads) {
+  Engine engine;
+  Module m = std::move(
+      from_text(
+          engine,
+          R"((module (func (export "f") (param i32) (result i32) (i32.mul (local.get 0) (local.get 0)))))")
+          .value());
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (int n = 0; n < 50; ++n) {
+        Linker linker(engine);
+        Store store = std::move(Store::make(engine).value());
+        auto f = linker.instantiate(store, m)->get<int32_t(int32_t)>("f");
+        EXPECT_EQ((*f)(t).value(), t * t);
+      }
+    });
+  for (auto& t : threads) t.join();
+}
+
+}  // namespace

@@ -1,0 +1,168 @@
+// The program as people start it: output, exit status, messages.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+struct Ran {
+  int status;
+  std::string out;  // standard output and error together
+};
+
+Ran sh(const std::string& command) {
+  Ran ran{-1, {}};
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  char buffer[4096];
+  for (size_t n; (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) ran.out.append(buffer, n);
+  const int status = pclose(pipe);
+  ran.status = WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);
+  return ran;
+}
+const std::string kTenon = std::string(TENON_BINARY_DIR) + "/tenon";
+Ran tenon(const std::string& args) { return sh(kTenon + " " + args); }
+
+struct CliTest : ::testing::Test {
+  std::filesystem::path dir =
+      std::filesystem::path(::testing::TempDir()) / ("cli-" + std::to_string(getpid()));
+  CliTest() { std::filesystem::create_directories(dir); }
+  ~CliTest() override { std::filesystem::remove_all(dir); }
+  std::string file(const std::string& name, const std::string& text) {
+    std::ofstream(dir / name) << text;
+    return (dir / name).string();
+  }
+  // A WASI program whose _start is `body`; $print writes `length` bytes at 16.
+  std::string program(const std::string& name, const std::string& body, const std::string& data = "hello\\n",
+                      int length = 6) {
+    return file(name, R"((module
+      (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+      (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (memory (export "memory") 1) (data (i32.const 16) ")" +
+                          data + R"(")
+      (func $print (i32.store (i32.const 0) (i32.const 16)) (i32.store (i32.const 4) (i32.const )" +
+                          std::to_string(length) + R"())
+        (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))
+      (func $start (export "_start") )" +
+                          body + "))");
+  }
+};
+
+TEST_F(CliTest, RunsAProgramWithAndWithoutTheWordRun) {
+  const std::string hello = program("hello.wat", "(call $print)");
+  for (const char* command : {"run ", "", "run --engine=interp "}) {
+    const Ran ran = tenon(command + hello);
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_EQ(ran.out, "hello\n");
+  }
+}
+
+TEST_F(CliTest, LoadsNeitherLlvmNorOneDnnForHello) {
+  const std::string hello = program("hello.wat", "(call $print)");
+  const Ran ran = sh("LD_DEBUG=files " + kTenon + " run " + hello);
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_THAT(ran.out, Not(HasSubstr("libLLVM")));
+  EXPECT_THAT(ran.out, Not(HasSubstr("libdnnl")));
+  EXPECT_THAT(ran.out, Not(HasSubstr("tenon-jit")));
+}
+
+TEST_F(CliTest, GivesTheGuestsExitStatus) {
+  EXPECT_EQ(tenon("run " + program("exit.wat", "(call $exit (i32.const 42)) (unreachable)")).status, 42);
+}
+
+TEST_F(CliTest, TrapsShowABacktraceAndGive134) {
+  const std::string f = file("trap.wat", R"((module
+    (func $divide (param i32) (result i32) (i32.div_u (i32.const 1) (local.get 0)))
+    (func $work (drop (call $divide (i32.const 0))))
+    (func $main (export "_start") (call $work))))");
+  const Ran ran = tenon(f);
+  EXPECT_EQ(ran.status, 134);
+  EXPECT_THAT(ran.out, HasSubstr("trap: integer divide by zero"));
+  EXPECT_THAT(ran.out, ::testing::ContainsRegex("#0 +divide at 0x.*\n.*#1 +work at 0x.*\n.*#2 +main at 0x"));
+  EXPECT_THAT(ran.out, Not(HasSubstr("\x1b"))) << "no colours in a pipe";
+}
+
+TEST_F(CliTest, GuestArgumentsAreTheGuests) {
+  // Prints argv[2], which looks like an option.
+  const std::string f = file("args.wat", R"((module
+    (import "wasi_snapshot_preview1" "args_get" (func $args (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+      (drop (call $args (i32.const 100) (i32.const 1000)))
+      (i32.store (i32.const 0) (i32.load (i32.const 108))) (i32.store (i32.const 4) (i32.const 9))
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))))");
+  EXPECT_EQ(tenon("run " + f + " one --engine=x").out, "--engine=");
+  EXPECT_EQ(tenon(f + " one --version").out, "--version");
+}
+
+TEST_F(CliTest, InvokeCallsAnExportAndPrintsResults) {
+  const std::string f = file("f.wat", R"((module
+    (func (export "f") (param i32 i64 f64) (result i64 f64) (i64.add (i64.extend_i32_s (local.get 0)) (local.get 1))
+      (local.get 2))))");
+  const Ran ran = tenon("run --invoke f " + f + " -5 0x10 2.5");
+  EXPECT_EQ(ran.status, 0) << ran.out;
+  EXPECT_EQ(ran.out, "11\n2.5\n");
+  EXPECT_THAT(tenon("run --invoke f " + f + " 1 2").out, HasSubstr("takes 3 arguments, 2 given"));
+  EXPECT_THAT(tenon("run --invoke f " + f + " 1 2 x").out, HasSubstr("argument 3"));
+  EXPECT_THAT(tenon("run --invoke g " + f).out, HasSubstr("exports no function \"g\""));
+  EXPECT_THAT(tenon("run " + f).out, HasSubstr("--invoke"));
+}
+
+TEST_F(CliTest, TimeoutAndFuelStopALoop) {
+  const std::string f = file("loop.wat", R"((module (func (export "_start") (loop $l (br $l)))))");
+  const Ran timeout = tenon("run --timeout 0.05 " + f);
+  EXPECT_EQ(timeout.status, 134);
+  EXPECT_THAT(timeout.out, HasSubstr("interrupted"));
+  const Ran fuel = tenon("run --fuel 1000000 " + f);
+  EXPECT_EQ(fuel.status, 134);
+  EXPECT_THAT(fuel.out, HasSubstr("all fuel consumed"));
+}
+
+TEST_F(CliTest, ErrorsSayWhatToDoNext) {
+  EXPECT_THAT(tenon("run /nowhere.wasm").out, HasSubstr("cannot read /nowhere.wasm"));
+  const Ran import = tenon("run " + file("i.wat", R"((module (import "env" "f" (func))))"));
+  EXPECT_EQ(import.status, 1);
+  EXPECT_THAT(import.out, HasSubstr("unknown import"));
+  EXPECT_THAT(import.out, HasSubstr("tenon inspect"));
+  const Ran option = tenon("run --nonsense x.wasm");
+  EXPECT_EQ(option.status, 2);
+  EXPECT_THAT(option.out, HasSubstr("--help"));
+  EXPECT_EQ(tenon("run").status, 2);
+  EXPECT_EQ(tenon("").status, 2);
+  EXPECT_THAT(tenon("run --env A " + program("h.wat", "(call $print)")).out, HasSubstr("KEY=VALUE"));
+  EXPECT_THAT(tenon("run --dir /nowhere/at/all " + program("h.wat", "(call $print)")).out,
+              HasSubstr("/nowhere/at/all"));
+}
+
+TEST_F(CliTest, TruncatedAndRandomFilesAreErrorsNotCrashes) {
+  std::string bytes("\0asm\1\0\0\0\1\x4\1\x60\0\0\3\2\1\0\xa\4\1\2\0\x0b", 24);
+  for (size_t n = 0; n < bytes.size(); ++n) {
+    const Ran ran = tenon("run " + file("cut.wasm", bytes.substr(0, n)));
+    EXPECT_EQ(ran.status, 1) << n << ": " << ran.out;
+    EXPECT_THAT(ran.out, StartsWith("tenon: "));
+  }
+}
+
+TEST_F(CliTest, InspectShowsPartsAndJson) {
+  const std::string f = program("hello.wat", "(call $print)");
+  const Ran text = tenon("inspect " + f);
+  EXPECT_EQ(text.status, 0);
+  EXPECT_THAT(text.out, HasSubstr("wasi_snapshot_preview1 fd_write  func [i32 i32 i32 i32] -> [i32]"));
+  const Ran json = tenon("inspect --json " + f);
+  EXPECT_THAT(json.out, HasSubstr("\"name\": \"_start\""));
+  EXPECT_EQ(tenon("inspect /nowhere.wasm").status, 1);
+}
+
+TEST_F(CliTest, VersionNamesTheBuild) { EXPECT_THAT(tenon("--version").out, StartsWith("tenon 0.1.0 (")); }
+
+}  // namespace
