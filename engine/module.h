@@ -28,7 +28,8 @@ struct TableType {
 struct MemoryType {
   Limits limits;  // in pages
   bool is64 = false, shared = false;
-  u8 page_shift = 16;  // log2 of the page size: 16, or 0 with custom page sizes
+  u8 page_shift = 16;            // log2 of the page size: 16, or 0 with custom page sizes
+  bool page_size_given = false;  // written out, even when it is the usual one
   u64 page_size() const { return u64{1} << page_shift; }
 };
 struct GlobalType {
@@ -113,10 +114,18 @@ struct BranchHint {
   bool likely;
 };
 
+// A recursive group of the type section: how many of `types` it has, and whether it was written as a group (a
+// single type need not be).
+struct TypeGroup {
+  u32 size;
+  bool bracketed;
+};
+
 class Module {
  public:
   // Index spaces: imports first, then definitions (spec: syntax/modules, Indices).
   std::vector<TypeId> types;
+  std::vector<TypeGroup> type_groups;
   std::vector<Import> imports;
   std::vector<Function> functions;
   std::vector<TableDef> tables;
@@ -166,6 +175,7 @@ struct ModuleLimits {
 struct DecodeOptions {
   FeatureSet features = FeatureSet::defaults();
   ModuleLimits limits;
+  bool validate = true;      // false: decoding only, for tools that show modules; never for running them
   bool lazy_bodies = false;  // leave function bodies unvalidated; validate_function() does it at first call
 };
 

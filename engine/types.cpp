@@ -171,13 +171,14 @@ struct TypeRegistry::Impl {
   }
 };
 
-TypeRegistry::TypeRegistry() : impl_(std::make_unique<Impl>()) {}
+TypeRegistry::TypeRegistry(Identity identity) : identity_(identity), impl_(std::make_unique<Impl>()) {}
 TypeRegistry::~TypeRegistry() = default;
 
 const DefType& TypeRegistry::get(TypeId id) const { return impl_->at(id.value); }
 
 Result<TypeId> TypeRegistry::add_group(std::vector<SubType> group) {
-  std::u32string key = GroupKey(group).take();
+  std::u32string key;
+  if (identity_ == Identity::canonical) key = GroupKey(group).take();
   std::lock_guard lock(impl_->mutex);
   if (auto it = impl_->groups.find(key); it != impl_->groups.end()) return TypeId{it->second};
 
@@ -219,7 +220,7 @@ Result<TypeId> TypeRegistry::add_group(std::vector<SubType> group) {
     if (t.sub.super) t.display = impl_->at(t.sub.super->type_id().value).display;
     t.display.push_back(t.id);
   }
-  impl_->groups.emplace(std::move(key), first);
+  if (identity_ == Identity::canonical) impl_->groups.emplace(std::move(key), first);
   return TypeId{first};
 }
 

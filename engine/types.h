@@ -149,7 +149,10 @@ struct DefType {
 // Thread-safe: add_group takes a lock, get() takes none. Ids are dense from 0. Nothing is ever removed.
 class TypeRegistry {
  public:
-  TypeRegistry();
+  // by_position gives every group new ids, so that in a registry of its own a module's type index is the id:
+  // for tools that show modules, not for validation, which needs equal types to be one.
+  enum class Identity : u8 { canonical, by_position };
+  explicit TypeRegistry(Identity identity = Identity::canonical);
   ~TypeRegistry();
   TypeRegistry(const TypeRegistry&) = delete;
   TypeRegistry& operator=(const TypeRegistry&) = delete;
@@ -171,6 +174,7 @@ class TypeRegistry {
 
  private:
   struct Impl;
+  const Identity identity_;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -30,7 +30,10 @@ const ModuleBuilder::SectionRow ModuleBuilder::kSections[] = {
 
 ModuleBuilder::ModuleBuilder(std::shared_ptr<TypeRegistry> registry, std::span<const u8> bytes,
                              std::shared_ptr<const void> owner, const DecodeOptions& options)
-    : module_(std::make_unique<Module>()), limits_(options.limits), in_(bytes, 0) {
+    : module_(std::make_unique<Module>()),
+      limits_(options.limits),
+      validate_(options.validate),
+      in_(bytes, 0) {
   module_->registry_ = std::move(registry);
   module_->owner_ = std::move(owner);
   module_->bytes_ = bytes;
@@ -379,6 +382,7 @@ MemoryType ModuleBuilder::memory_type() {
     const u32 shift = in_.read_u32();
     if (shift >= 64) in_.fail_at(Err::page_size_too_large, at);
     m.page_shift = static_cast<u8>(shift);
+    m.page_size_given = true;
   }
   return m;
 }
@@ -456,7 +460,7 @@ Result<std::unique_ptr<Module>> decode_module(std::shared_ptr<TypeRegistry> regi
                                               const DecodeOptions& options) {
   ModuleBuilder builder(std::move(registry), bytes, std::move(owner), options);
   TRY_ASSIGN(std::unique_ptr<Module> module, builder.decode());
-  TRY(validate_module(*module, options));
+  if (options.validate) TRY(validate_module(*module, options));
   return module;
 }
 

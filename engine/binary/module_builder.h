@@ -75,6 +75,7 @@ class ModuleBuilder {
 
   std::unique_ptr<Module> module_;
   const ModuleLimits limits_;
+  const bool validate_;
   ByteReader in_;
   int last_order_ = 0;  // of the last non-custom section
   u32 defined_functions_ = 0;

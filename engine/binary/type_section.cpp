@@ -51,14 +51,17 @@ void ModuleBuilder::type_section() {
   for (u32 i = 0; i < count && in_.ok(); ++i) {
     const u64 offset = in_.offset();
     u32 size = 1;
+    bool bracketed = false;
     if (!in_.at_end() && in_.peek() == kRec) {
       require(Feature::gc);
       in_.byte();
+      bracketed = true;
       size = in_.count();
       if (u64{size} + module_->types.size() > limits_.types)
         in_.fail(make_limit_error(offset, "types", size + module_->types.size(), limits_.types));
     }
     if (in_.ok()) recursive_group(size);
+    module_->type_groups.push_back({size, bracketed});
   }
 }
 
@@ -160,7 +163,7 @@ FieldType ModuleBuilder::field_type() {
 }
 
 void ModuleBuilder::check_supertype(const DefType& type, u64 offset) {
-  if (!type.sub.super) return;
+  if (!type.sub.super || !validate_) return;
   const TypeRegistry& registry = *module_->registry_;
   const DefType& super = registry.get(type.sub.super->type_id());
   if (type.display.size() - 1 > limits_.subtype_depth) {

@@ -476,7 +476,8 @@ void InstrParser::memarg(ByteWriter& out, u32 width, bool lane_follows) {
   // With a lane to follow, a lone number is the lane.
   const bool has_memory =
       is(TokenKind::id) ||
-      (is(TokenKind::number) && (!lane_follows || is(TokenKind::number, 1) || is(TokenKind::keyword, 1)));
+      (is(TokenKind::number) && (!lane_follows || is(TokenKind::number, 1) ||
+                                 text(1).starts_with("offset=") || text(1).starts_with("align=")));
   if (has_memory) memory = index(memories);
   u64 offset = 0;
   u32 align = 0;
