@@ -45,7 +45,7 @@ endfunction()
 function(tenon_plugin name)
   add_library(tenon_${name}_plugin MODULE ${CMAKE_SOURCE_DIR}/cmake/plugin.cpp)
   target_link_libraries(tenon_${name}_plugin PRIVATE tenon::${name} tenon_flags)
-  target_link_options(tenon_${name}_plugin PRIVATE -Wl,-u,tenon_plugin_exchange -Wl,--exclude-libs,ALL
+  target_link_options(tenon_${name}_plugin PRIVATE -Wl,-u,tenon_plugin_exchange
                       -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
   if(TENON_SANITIZE)  # the sanitizer's runtime is in the program
     target_link_options(tenon_${name}_plugin PRIVATE -Wl,-z,undefs)
