@@ -49,8 +49,14 @@ struct StepInfo {
   enum class Phase : std::uint8_t { early, compute, late };
   std::string node, op, implementation;  // implementation: "dnnl jit:avx512_core", "tenon unary", "reference"
   Phase phase = Phase::compute;
+  TensorView output = {};  // type and dims of the first result; no bytes
+  std::uint64_t flops =
+      0;  // 2 for each multiply-add of convolutions and products, else one for each output element
   std::uint64_t runs = 0, nanoseconds = 0;  // filled when profiling is on
 };
+
+/// What computes, for `--version`: "oneDNN 2.6.3".
+std::string backend_version();
 
 class Context;
 namespace internal {

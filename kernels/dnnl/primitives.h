@@ -1,0 +1,67 @@
+// Kernels that are oneDNN primitives. Each maker gives nothing when oneDNN has no implementation of its own
+// for the case (its `ref` ones are never taken) and the caller falls back to a kernel of ours. Internal to
+// kernels/.
+#pragma once
+#include "kernels/ops.h"
+
+namespace tenon::kernels {
+
+/// An operation on the result of a convolution or matrix product before it is stored.
+struct PostOp {
+  bool is_binary = false;
+  dnnl::algorithm algorithm = dnnl::algorithm::undef;
+  float alpha = 0, beta = 0;  // element-wise
+  std::size_t operand = 0;    // binary: index into the request's inputs, already with the rank of the output
+};
+
+/// A node with layouts open: what a maker needs to choose them.
+struct LayoutRequest {
+  const Node& node;
+  std::vector<Operand> inputs;  // the node's operands, then those of binary post-ops
+  std::vector<TensorDesc> outputs;
+  std::vector<PostOp> post_ops;
+  int threads = 1;
+};
+
+/// A kernel with the layouts it wants. `in_desc` is what the primitive reads: where it differs from the
+/// operand's present layout, the plan reorders, seeing a plain operand as `in_plain`.
+struct LayoutKernel {
+  std::unique_ptr<Kernel> kernel;
+  std::vector<std::optional<dnnl::memory::desc>> in_desc;  // nullopt: plain
+  std::vector<std::optional<dnnl::memory::desc>>
+      in_plain;  // how plain bytes are seen; nullopt: by the operand's dims
+  std::vector<Layout> out_layout;
+};
+
+using LayoutResult = std::optional<LayoutKernel>;
+
+/// Plain f32 and the like, any rank; used by the unary family. Null when oneDNN does not have the function.
+std::unique_ptr<Kernel> dnnl_eltwise(const LowerContext& context);
+
+/// The element-wise functions of a node as post-ops: empty when oneDNN lacks them.
+std::vector<PostOp> eltwise_post_ops(const Node& node, std::span<const Operand> inputs);
+
+LayoutResult lower_convolution(const LayoutRequest& request);  // Conv, ConvTranspose
+LayoutResult lower_matmul(const LayoutRequest& request);       // MatMul, Gemm
+LayoutResult lower_pool(
+    const LayoutRequest& request);  // MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool
+/// Element-wise and concat nodes on operands that lie in oneDNN layouts.
+LayoutResult lower_eltwise(const LayoutRequest& request);
+LayoutResult lower_binary(const LayoutRequest& request);
+LayoutResult lower_concat(const LayoutRequest& request);
+
+/// The same kernels with plain operands and results, reordering inside; null when oneDNN has none. For the
+/// interpreter, folding, and single nodes.
+std::unique_ptr<Kernel> dnnl_plain(const LowerContext& context, LayoutResult (*lower)(const LayoutRequest&));
+
+/// Moves a value between layouts; null when only `ref` could.
+std::unique_ptr<Kernel> make_reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to,
+                                     int threads);
+
+/// The row-major descriptor of a tensor; nullopt when oneDNN has no such type.
+std::optional<dnnl::memory::desc> plain_desc(DataType type, const Dims& dims);
+std::size_t desc_bytes(const dnnl::memory::desc& desc);
+/// True when the layout is row-major dense, so that own kernels can read it.
+bool is_plain(const dnnl::memory::desc& desc, DataType type, const Dims& dims);
+
+}  // namespace tenon::kernels

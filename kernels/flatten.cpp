@@ -1,0 +1,237 @@
+// Stage 1 of planning: walks the graph with concrete shapes, folds what is constant, turns views into
+// aliases, splices the branches of an If whose condition is known, and drops what no output needs.
+#include "kernels/infer.h"
+#include "kernels/planner.h"
+
+namespace tenon::kernels {
+namespace {
+
+// Larger results of folding are computed by the plan instead, unless the operands were as large.
+constexpr std::size_t kMaxFoldedBytes = std::size_t{16} << 20;
+
+bool is_view(Op op) { return family(op) == "view"; }
+
+class Flattener {
+ public:
+  Flattener(const CompileOptions& options, ConstantCache& cache, FlatGraph& out)
+      : options_(options), cache_(cache), out_(out) {}
+
+  bool dynamic() const { return dynamic_; }
+
+  std::int32_t add_value(Operand operand) {
+    FlatValue value;
+    value.operand = std::move(operand);
+    value.operand.present = true;
+    out_.values.push_back(std::move(value));
+    return static_cast<std::int32_t>(out_.values.size() - 1);
+  }
+
+  // env: for each value of the graph its flat value. Inputs and captures are there already.
+  Result<void> walk(const Graph& graph, std::vector<std::int32_t>& env) {
+    for (std::size_t i = 0; i < graph.values().size(); ++i) {
+      const auto& value = graph.values()[i];
+      if (value.origin != GraphValue::Origin::constant) continue;
+      Operand operand{true, value.constant.type(), value.constant.dims(), value.constant, {}, false};
+      env[i] = add_value(std::move(operand));
+      out_.values.back().of_model = true;
+    }
+    for (const auto& node : graph.nodes()) {
+      if (auto ok = visit(graph, node, env); !ok) {
+        if (dynamic_) return {};
+        return std::unexpected(with_place(ok.error(), graph.place(node)));
+      }
+      if (dynamic_) return {};
+    }
+    return {};
+  }
+
+ private:
+  Result<void> visit(const Graph& graph, const Node& node, std::vector<std::int32_t>& env) {
+    FlatNode flat{&graph, &node, {}, {}, false};
+    std::vector<Operand> operands;
+    for (const auto id : node.inputs) {
+      flat.in.push_back(id == kAbsent ? kNone : env[index(id)]);
+      operands.push_back(id == kAbsent ? Operand{}
+                                       : out_.values[static_cast<std::size_t>(flat.in.back())].operand);
+      operands.back().present = id != kAbsent;
+    }
+    if (node.op == Op::If) return visit_if(graph, node, flat, env);
+    InferContext context(node, operands);
+    if (auto ok = infer(context); !ok) {
+      dynamic_ = context.needs_value;
+      return std::unexpected(ok.error());
+    }
+    for (const auto& desc : context.outputs) {
+      const auto bytes = TENON_TRY(byte_size(desc.type, desc.dims));
+      if (bytes > options_.limits.max_tensor_bytes) {
+        return fail(ErrorCode::too_large, "a result of {} {} has {} bytes, the limit is {}",
+                    to_string(desc.type), to_string(desc.dims), bytes, options_.limits.max_tensor_bytes);
+      }
+    }
+    if (TENON_TRY(fold(node, flat, operands, context.outputs, env))) return {};
+    // Strings live on the heap and are the interpreter's business.
+    const auto is_string = [](const auto& o) { return o.type == DataType::string; };
+    if (std::any_of(operands.begin(), operands.end(), is_string) ||
+        std::any_of(context.outputs.begin(), context.outputs.end(), is_string)) {
+      dynamic_ = true;
+      return fail(ErrorCode::unsupported_operation, "strings");
+    }
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+      if (!node.has_output(i)) {
+        flat.out.push_back(kNone);
+        continue;
+      }
+      const auto value = add_value({true, context.outputs[i].type, context.outputs[i].dims, {}, {}, false});
+      flat.out.push_back(value);
+      env[index(node.outputs[i])] = value;
+    }
+    if (is_view(node.op)) {
+      out_.values[static_cast<std::size_t>(flat.out[0])].alias_of = root(flat.in[0]);
+      return {};
+    }
+    for (const auto value : flat.out) {
+      if (value != kNone)
+        out_.values[static_cast<std::size_t>(value)].producer = static_cast<std::int32_t>(out_.nodes.size());
+    }
+    out_.nodes.push_back(std::move(flat));
+    return {};
+  }
+
+  std::int32_t root(std::int32_t value) const {
+    const auto alias = out_.values[static_cast<std::size_t>(value)].alias_of;
+    return alias == kNone ? value : alias;
+  }
+
+  Result<void> visit_if(const Graph& graph, const Node& node, const FlatNode& flat,
+                        std::vector<std::int32_t>& env) {
+    const auto& condition = out_.values[static_cast<std::size_t>(flat.in[0])].operand;
+    if (!condition.constant.defined()) {
+      dynamic_ = true;
+      return fail(ErrorCode::unsupported_operation, "the condition depends on data");
+    }
+    if (condition.type != DataType::boolean || condition.constant.count() != 1) {
+      return fail(ErrorCode::invalid_argument, "the condition must be one bool");
+    }
+    const auto branch =
+        node.graph(condition.constant.data()[0] != std::byte{0} ? "then_branch" : "else_branch");
+    if (branch->outputs().size() != node.outputs.size()) {
+      return fail(ErrorCode::invalid_encoding, "the branch has {} outputs, the node {}",
+                  branch->outputs().size(), node.outputs.size());
+    }
+    std::vector<std::int32_t> inner(branch->values().size(), kNone);
+    for (const auto& capture : branch->captures()) inner[index(capture.inner)] = env[index(capture.outer)];
+    TENON_TRY(walk(*branch, inner));
+    if (dynamic_) return {};
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.has_output(i)) env[index(node.outputs[i])] = inner[index(branch->outputs()[i])];
+    }
+    return {};
+  }
+
+  // True when the node's results became constants.
+  Result<bool> fold(const Node& node, const FlatNode& flat, std::span<const Operand> operands,
+                    std::span<const TensorDesc> outputs, std::vector<std::int32_t>& env) {
+    // The result of Shape and Size needs no contents.
+    const bool shape_only = family(node.op) == "shape_of";
+    bool of_model = !shape_only;
+    std::size_t in_bytes = 0, out_bytes = 0;
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      if (!operands[i].present) continue;
+      if (!shape_only && !operands[i].constant.defined()) return false;
+      of_model = of_model && out_.values[static_cast<std::size_t>(flat.in[i])].of_model;
+      in_bytes += operands[i].constant.bytes().size();
+    }
+    if (!is_foldable(node.op)) return false;
+    for (const auto& desc : outputs) out_bytes += TENON_TRY(byte_size(desc.type, desc.dims));
+    if (out_bytes > std::max(kMaxFoldedBytes, 2 * in_bytes)) return false;
+    std::vector<Tensor> results;
+    if (is_view(node.op)) {
+      results.push_back(TENON_TRY(operands[0].constant.reshaped(outputs[0].dims)));
+    } else {
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        const auto compute = [&]() -> Result<Tensor> {
+          LowerContext context{node,           operands, outputs, options_.threads, options_.reference,
+                               options_.limits};
+          const auto kernel = TENON_TRY(make_kernel(context));
+          if (kernel->takes_values()) return fail(ErrorCode::unsupported_operation, "works on values");
+          return TENON_TRY(run_once(*kernel, operands, outputs, options_.limits))[i];
+        };
+        // Derived from the model alone: one copy for all plans, so that weights are not folded once for each
+        // shape.
+        results.push_back(of_model
+                              ? TENON_TRY(cache_.get(
+                                    fmt::format("fold {} {}", static_cast<const void*>(&node), i), compute))
+                              : TENON_TRY(compute()));
+      }
+    }
+    for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+      if (!node.has_output(i)) continue;
+      const auto value = add_value({true, outputs[i].type, outputs[i].dims, results[i], {}, false});
+      out_.values.back().of_model = of_model;
+      env[index(node.outputs[i])] = value;
+    }
+    return true;
+  }
+
+  const CompileOptions& options_;
+  ConstantCache& cache_;
+  FlatGraph& out_;
+  bool dynamic_ = false;
+};
+
+// Marks what no output needs as done and records the users of each value.
+void find_users(FlatGraph& flat) {
+  std::vector<bool> live(flat.values.size(), false);
+  const auto need = [&](std::int32_t value) {
+    if (value == kNone) return;
+    live[static_cast<std::size_t>(value)] = true;
+    const auto alias = flat.values[static_cast<std::size_t>(value)].alias_of;
+    if (alias == kNone) return;
+    live[static_cast<std::size_t>(alias)] = true;
+    flat.values[static_cast<std::size_t>(alias)].has_alias = true;
+  };
+  for (const auto output : flat.outputs) {
+    need(output);
+    flat.values[static_cast<std::size_t>(output)].is_output = true;
+  }
+  for (std::size_t n = flat.nodes.size(); n-- > 0;) {
+    auto& node = flat.nodes[n];
+    node.done = std::none_of(node.out.begin(), node.out.end(),
+                             [&](std::int32_t v) { return v != kNone && live[static_cast<std::size_t>(v)]; });
+    if (node.done) continue;
+    for (const auto value : node.in) {
+      need(value);
+      if (value != kNone)
+        flat.values[static_cast<std::size_t>(value)].users.push_back(static_cast<std::int32_t>(n));
+    }
+  }
+}
+
+}  // namespace
+
+Result<std::optional<FlatGraph>> flatten(const Graph& graph, std::span<const Dims> input_dims,
+                                         const CompileOptions& options, ConstantCache& cache) {
+  FlatGraph flat;
+  Flattener flattener(options, cache, flat);
+  std::vector<std::int32_t> env(graph.values().size(), kNone);
+  for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
+    const auto& value = graph.value(graph.inputs()[i]);
+    if (value.type.kind != ValueType::Kind::tensor || value.type.element == DataType::string)
+      return std::nullopt;
+    const auto id = flattener.add_value({true, value.type.element, input_dims[i], {}, {}, true});
+    flat.values[static_cast<std::size_t>(id)].input = static_cast<std::int32_t>(i);
+    env[index(graph.inputs()[i])] = id;
+    flat.inputs.push_back(id);
+  }
+  TENON_TRY(flattener.walk(graph, env));
+  if (flattener.dynamic()) return std::nullopt;
+  for (const auto id : graph.outputs()) {
+    if (flat.values[static_cast<std::size_t>(env[index(id)])].operand.type == DataType::string)
+      return std::nullopt;
+    flat.outputs.push_back(env[index(id)]);
+  }
+  find_users(flat);
+  return flat;
+}
+
+}  // namespace tenon::kernels

@@ -1,0 +1,207 @@
+// The interpreter's loop and its cache of kernels.
+#include "kernels/interpreter.h"
+
+#include "kernels/infer.h"
+
+namespace tenon::kernels {
+
+// A node's kernel with what it was made for. Contents matter only of operands that the shape rule asked for.
+struct Interpreter::Prepared {
+  std::vector<Operand> operands;
+  std::vector<TensorDesc> outputs;
+  std::unique_ptr<Kernel> kernel;
+  std::unique_ptr<KernelState> state;
+  Tensor scratch;
+
+  bool fits(std::span<const Operand> now) const {
+    if (!kernel || operands.size() != now.size()) return false;
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      const auto& a = operands[i];
+      const auto& b = now[i];
+      if (a.present != b.present || a.type != b.type || !(a.dims == b.dims)) return false;
+    }
+    return true;
+  }
+};
+
+Interpreter::Interpreter(const Graph& graph, const CompileOptions& options)
+    : graph_(graph), options_(options), prepared_(graph.nodes().size()), dies_after_(graph.nodes().size()) {
+  std::vector<std::int64_t> last(graph.values().size(), -1);
+  const auto& nodes = graph.nodes();
+  for (std::size_t n = 0; n < nodes.size(); ++n) {
+    const auto use = [&](ValueId id) {
+      if (id != kAbsent) last[index(id)] = static_cast<std::int64_t>(n);
+    };
+    for (const auto id : nodes[n].inputs) use(id);
+    for (const auto id : nodes[n].outputs) use(id);
+    for (const auto& attribute : nodes[n].attributes) {
+      const auto* body = std::get_if<std::shared_ptr<const Graph>>(&attribute.value);
+      if (body == nullptr) continue;
+      for (const auto& capture : (*body)->captures()) use(capture.outer);
+    }
+  }
+  for (const auto id : graph.outputs()) last[index(id)] = -1;
+  for (std::size_t v = 0; v < last.size(); ++v) {
+    const bool keep = graph.values()[v].origin == GraphValue::Origin::constant;
+    if (last[v] >= 0 && !keep)
+      dies_after_[static_cast<std::size_t>(last[v])].push_back(static_cast<ValueId>(v));
+  }
+}
+
+Interpreter::~Interpreter() = default;
+
+Result<void> Interpreter::check_interrupt() const {
+  if (compute_ == nullptr) return {};
+  if (compute_->stop != nullptr && compute_->stop->load(std::memory_order_relaxed)) {
+    return fail(ErrorCode::interrupted, "stopped on request");
+  }
+  if (compute_->deadline != std::chrono::steady_clock::time_point::max() &&
+      std::chrono::steady_clock::now() > compute_->deadline) {
+    return fail(ErrorCode::interrupted, "the time limit has passed");
+  }
+  return {};
+}
+
+Result<std::vector<Value>> Interpreter::run(std::vector<Value> inputs, const ComputeOptions& options) {
+  return run_with(std::move(inputs), {}, options);
+}
+
+Result<std::vector<Value>> Interpreter::run_with(std::vector<Value> inputs, std::span<const Value> captures,
+                                                 const ComputeOptions& options) {
+  compute_ = &options;
+  values_.assign(graph_.values().size(), {});
+  if (inputs.size() != graph_.inputs().size()) {
+    return fail(ErrorCode::runtime_error, "{}: {} values for {} inputs of a subgraph", graph_.file(),
+                inputs.size(), graph_.inputs().size());
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) values_[index(graph_.inputs()[i])] = std::move(inputs[i]);
+  for (std::size_t i = 0; i < captures.size(); ++i) values_[index(graph_.captures()[i].inner)] = captures[i];
+  for (std::size_t i = 0; i < graph_.values().size(); ++i) {
+    if (graph_.values()[i].origin == GraphValue::Origin::constant)
+      values_[i] = Value::of(graph_.values()[i].constant);
+  }
+  for (std::size_t n = 0; n < graph_.nodes().size(); ++n) {
+    const auto& node = graph_.nodes()[n];
+    auto ok = check_interrupt();
+    if (ok) ok = execute(node, prepared_[n]);
+    if (!ok) return std::unexpected(with_place(ok.error(), graph_.place(node)));
+    for (const auto id : dies_after_[n]) values_[index(id)] = {};
+  }
+  std::vector<Value> outputs;
+  for (const auto id : graph_.outputs()) outputs.push_back(values_[index(id)]);
+  values_.clear();
+  compute_ = nullptr;
+  return outputs;
+}
+
+std::vector<Value> Interpreter::captured(const Graph& body) const {
+  std::vector<Value> out;
+  for (const auto& capture : body.captures()) out.push_back(values_[index(capture.outer)]);
+  return out;
+}
+
+Result<std::vector<Value>> Interpreter::run_subgraph(const Graph& body, std::vector<Value> inputs) {
+  auto& interpreter = bodies_[&body];
+  if (!interpreter) interpreter = std::make_unique<Interpreter>(body, options_);
+  const auto captures = captured(body);
+  return interpreter->run_with(std::move(inputs), captures, *compute_);
+}
+
+Result<std::vector<Operand>> Interpreter::operands_of(const Node& node) const {
+  std::vector<Operand> operands;
+  for (const auto id : node.inputs) {
+    operands.emplace_back();
+    if (id == kAbsent) continue;
+    const auto& value = values_[index(id)];
+    auto& operand = operands.back();
+    operand.present = true;
+    if (value.kind != ValueType::Kind::tensor) continue;
+    operand.type = value.tensor.type();
+    operand.dims = value.tensor.dims();
+    if (graph_.value(id).origin == GraphValue::Origin::constant) operand.constant = value.tensor;
+  }
+  return operands;
+}
+
+// Infers and makes the kernel; contents of operands are revealed one by one, as the rule asks.
+Result<void> Interpreter::prepare(const Node& node, std::vector<Operand>& operands, Prepared& prepared) {
+  prepared.kernel.reset();
+  for (;;) {
+    InferContext context(node, operands);
+    const auto ok = infer(context);
+    if (ok) {
+      prepared.outputs = std::move(context.outputs);
+      break;
+    }
+    if (!context.needs_value) return ok;
+    if (context.wanted < 0) {  // sizes depend on data: the kernel works on values
+      prepared.outputs.assign(node.outputs.size(), {});
+      break;
+    }
+    const auto i = static_cast<std::size_t>(context.wanted);
+    operands[i].constant = values_[index(node.inputs[i])].tensor;
+  }
+  const LowerContext context{node,           operands, prepared.outputs, options_.threads, options_.reference,
+                             options_.limits};
+  prepared.kernel = TENON_TRY(make_kernel(context));
+  prepared.state = prepared.kernel->make_state();
+  prepared.scratch =
+      TENON_TRY(Tensor::allocate(DataType::u8, {static_cast<std::int64_t>(prepared.kernel->scratch_bytes)},
+                                 options_.limits.max_context_bytes));
+  prepared.operands = operands;
+  return {};
+}
+
+Result<void> Interpreter::execute_values(const Node& node, const Kernel& kernel) {
+  std::vector<const Value*> in;
+  for (const auto id : node.inputs) in.push_back(id == kAbsent ? nullptr : &values_[index(id)]);
+  std::vector<Value> out(node.outputs.size());
+  ValueCall call{in, out, node, *this};
+  TENON_TRY(kernel.run_values(call));
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.has_output(i)) values_[index(node.outputs[i])] = std::move(out[i]);
+  }
+  return {};
+}
+
+Result<void> Interpreter::execute(const Node& node, Prepared& prepared) {
+  if (node.op == Op::Identity) {  // the one view of sequences and optionals
+    values_[index(node.outputs[0])] = values_[index(node.inputs[0])];
+    return {};
+  }
+  auto operands = TENON_TRY(operands_of(node));
+  bool fits = prepared.fits(operands);
+  for (std::size_t i = 0; fits && i < operands.size(); ++i) {
+    // Contents that decided the kernel must be the same bytes.
+    if (!prepared.operands[i].constant.defined() || operands[i].constant.defined()) continue;
+    const auto before = prepared.operands[i].constant.bytes(),
+               now = values_[index(node.inputs[i])].tensor.bytes();
+    fits = std::equal(before.begin(), before.end(), now.begin(), now.end());
+  }
+  if (!fits) TENON_TRY(prepare(node, operands, prepared));
+  if (prepared.kernel->takes_values()) return execute_values(node, *prepared.kernel);
+  if (family(node.op) == "view") {
+    const auto& from = values_[index(node.inputs[0])];
+    values_[index(node.outputs[0])] = Value::of(TENON_TRY(from.tensor.reshaped(prepared.outputs[0].dims)));
+    return {};
+  }
+  std::vector<const std::byte*> in;
+  for (const auto id : node.inputs) in.push_back(id == kAbsent ? nullptr : values_[index(id)].tensor.data());
+  std::vector<Tensor> results;
+  std::vector<std::byte*> out;
+  for (std::size_t i = 0; i < prepared.outputs.size(); ++i) {
+    const auto& desc = prepared.outputs[i];
+    const bool wanted = node.has_output(i);
+    results.push_back(
+        wanted ? TENON_TRY(Tensor::allocate(desc.type, desc.dims, options_.limits.max_tensor_bytes))
+               : Tensor());
+    out.push_back(wanted ? results.back().mutable_data() : nullptr);
+  }
+  TENON_TRY(prepared.kernel->run({in, out, prepared.scratch.mutable_data(), prepared.state.get()}));
+  for (std::size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.has_output(i)) values_[index(node.outputs[i])] = Value::of(std::move(results[i]));
+  }
+  return {};
+}
+
+}  // namespace tenon::kernels

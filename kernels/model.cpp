@@ -1,0 +1,100 @@
+// Models: checking types at compile time, and plans kept for each set of input shapes.
+#include "kernels/model.h"
+
+#include "kernels/typecheck.h"
+
+namespace tenon::kernels {
+namespace internal {
+
+ModelImpl::ModelImpl(Graph g, CompileOptions o) : graph(std::move(g)), options(std::move(o)) {
+  for (const auto id : graph.inputs()) {
+    inputs.push_back({graph.value(id).name, graph.value(id).type});
+    static_dims.push_back(graph.value(id).type.concrete_dims());
+  }
+  for (std::size_t i = 0; i < graph.outputs().size(); ++i) {
+    outputs.push_back({graph.output_name(i), graph.value(graph.outputs()[i]).type});
+  }
+  for (const auto& value : graph.values()) constant_bytes += value.constant.bytes().size();
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    bool others_static = true;
+    for (std::size_t j = 0; j < inputs.size(); ++j)
+      others_static = others_static && (j == i || static_dims[j].has_value());
+    may_be_early_.push_back(others_static);
+  }
+}
+
+Result<void> ModelImpl::prepare() {
+  const auto types = TENON_TRY(check_types(graph));
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i].type.kind == ValueType::Kind::tensor && outputs[i].type.element == DataType::undefined) {
+      outputs[i].type.element = types[index(graph.outputs()[i])];
+    }
+  }
+  std::vector<Dims> dims;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].type.kind == ValueType::Kind::tensor && inputs[i].type.element == DataType::undefined) {
+      return fail(ErrorCode::invalid_encoding, "{}: input '{}' has no element type", graph.file(),
+                  inputs[i].name);
+    }
+    if (!static_dims[i]) return {};
+    if (TENON_TRY(byte_size(inputs[i].type.element, *static_dims[i])) > options.limits.max_tensor_bytes) {
+      return fail(ErrorCode::too_large, "{}: input '{}' exceeds the limit of {} bytes", graph.file(),
+                  inputs[i].name, options.limits.max_tensor_bytes);
+    }
+    dims.push_back(*static_dims[i]);
+  }
+  Statistics statistics;
+  const auto plan = TENON_TRY(plan_for(dims, statistics));
+  if (plan->interpreted) return {};
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    outputs[i].type = ValueType::tensor(plan->outputs[i].desc.type, plan->outputs[i].desc.dims);
+  }
+  return {};
+}
+
+Result<std::shared_ptr<const Plan>> ModelImpl::plan_for(std::span<const Dims> input_dims,
+                                                        Statistics& statistics) {
+  // Held while planning: two contexts that need the same plan make it once.
+  const std::lock_guard lock(mutex_);
+  for (auto it = plans_.begin(); it != plans_.end(); ++it) {
+    if (!std::equal(it->dims.begin(), it->dims.end(), input_dims.begin(), input_dims.end())) continue;
+    plans_.splice(plans_.begin(), plans_, it);
+    return it->plan;
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const auto early = std::make_unique<bool[]>(may_be_early_.size() + 1);
+  std::copy(may_be_early_.begin(), may_be_early_.end(), early.get());
+  auto plan = TENON_TRY(make_plan(graph, input_dims, {early.get(), may_be_early_.size()}, options, cache));
+  plans_.push_front({{input_dims.begin(), input_dims.end()}, plan});
+  while (plans_.size() > std::max<std::size_t>(options.max_plans, 1)) plans_.pop_back();
+  ++statistics.plans_made;
+  statistics.plan_nanoseconds += static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count());
+  return plan;
+}
+
+}  // namespace internal
+
+std::string backend_version() {
+  const auto* version = dnnl_version();
+  return fmt::format("oneDNN {}.{}.{}", version->major, version->minor, version->patch);
+}
+
+Model::Model(std::unique_ptr<internal::ModelImpl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+const std::string& Model::name() const { return impl_->graph.file(); }
+const std::vector<TensorInfo>& Model::inputs() const { return impl_->inputs; }
+const std::vector<TensorInfo>& Model::outputs() const { return impl_->outputs; }
+const Graph& Model::graph() const { return impl_->graph; }
+std::uint64_t Model::constant_bytes() const { return impl_->constant_bytes + impl_->cache.bytes(); }
+
+Result<std::shared_ptr<const Model>> compile(Graph graph, CompileOptions options) {
+  if (options.threads < 1 || options.threads > 1024) {
+    return fail(ErrorCode::invalid_argument, "{} threads", options.threads);
+  }
+  auto impl = std::make_unique<internal::ModelImpl>(std::move(graph), std::move(options));
+  TENON_TRY(impl->prepare());
+  return std::shared_ptr<const Model>(new Model(std::move(impl)));
+}
+
+}  // namespace tenon::kernels
