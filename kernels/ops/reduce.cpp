@@ -5,6 +5,7 @@
 #include "kernels/element.h"
 #include "kernels/infer.h"
 #include "kernels/ops/families.h"
+#include "kernels/ops/number.h"
 #include "kernels/ops/strided.h"
 #include "kernels/parallel.h"
 
@@ -53,124 +54,116 @@ struct ReducePlan {
   }
 };
 
-template <class T, class Acc, class Step, class Finish>
-std::unique_ptr<Kernel> reduce_with(const LowerContext& c, const ReducePlan& plan, Acc start, Step step,
-                                    Finish finish) {
+// How one reduction runs over an element: an accumulator of two doubles for floats, of 64 bits for integers.
+enum class Kind { sum, mean, product, squares, absolute, euclid, log_sum, maximum, minimum };
+
+Kind kind_of(Op op) {
+  switch (op) {
+    case Op::ReduceSum: return Kind::sum;
+    case Op::ReduceMean: return Kind::mean;
+    case Op::ReduceProd: return Kind::product;
+    case Op::ReduceSumSquare: return Kind::squares;
+    case Op::ReduceL1: return Kind::absolute;
+    case Op::ReduceL2: return Kind::euclid;
+    case Op::ReduceLogSum: return Kind::log_sum;
+    case Op::ReduceMax: return Kind::maximum;
+    default: return Kind::minimum;
+  }
+}
+
+// Adds a run of elements to the accumulator. A is double, or std::int64_t, whose arithmetic wraps.
+template <class T, class A>
+A add_run(Kind kind, In<T> in, std::int64_t stride, std::int64_t n, A acc) {
+  using W = std::conditional_t<std::is_same_v<A, double>, double, std::uint64_t>;
+  const auto over = [&](auto step) {
+    if (stride == 1) {
+      for (std::int64_t i = 0; i < n; ++i) acc = step(acc, static_cast<A>(in[i]));
+    } else {
+      for (std::int64_t i = 0; i < n; ++i) acc = step(acc, static_cast<A>(in[i * stride]));
+    }
+    return acc;
+  };
+  switch (kind) {
+    case Kind::sum:
+    case Kind::mean:
+    case Kind::log_sum:
+      return over([](A a, A x) { return static_cast<A>(static_cast<W>(a) + static_cast<W>(x)); });
+    case Kind::product:
+      return over([](A a, A x) { return static_cast<A>(static_cast<W>(a) * static_cast<W>(x)); });
+    case Kind::squares:
+    case Kind::euclid:
+      return over(
+          [](A a, A x) { return static_cast<A>(static_cast<W>(a) + static_cast<W>(x) * static_cast<W>(x)); });
+    case Kind::absolute:
+      return over([](A a, A x) {
+        return static_cast<A>(static_cast<W>(a) +
+                              static_cast<W>(x < 0 ? W(0) - static_cast<W>(x) : static_cast<W>(x)));
+      });
+    case Kind::maximum: return over([](A a, A x) { return x > a || x != x ? x : a; });
+    case Kind::minimum: return over([](A a, A x) { return x < a || x != x ? x : a; });
+  }
+  return acc;
+}
+
+template <class T, class A>
+std::unique_ptr<Kernel> reduction(const LowerContext& c, const ReducePlan& plan) {
+  using L = std::numeric_limits<A>;
+  const auto kind = kind_of(c.node.op);
+  const A low = std::is_same_v<A, double> ? -L::infinity() : static_cast<A>(L::lowest());
+  const A high = std::is_same_v<A, double> ? L::infinity() : L::max();
+  const A start = kind == Kind::product   ? A(1)
+                  : kind == Kind::maximum ? low
+                  : kind == Kind::minimum ? high
+                                          : A(0);
   const auto threads = c.threads;
   return kernel_of("tenon reduce", [=](const KernelCall& call) -> Result<void> {
     const In<T> in{call.in[0]};
     const Out<T> out{call.out[0]};
-    parallel_for(threads, plan.count,
-                 std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(plan.length, 1)),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (auto o = begin; o < end; ++o) {
-                     Acc acc = start;
-                     plan.for_each_run(o, [&](std::int64_t from, std::int64_t stride, std::int64_t n) {
-                       const auto run = in.at(from);
-                       for (std::int64_t i = 0; i < n; ++i) acc = step(acc, run[i * stride]);
-                     });
-                     out.set(o, static_cast<T>(finish(acc)));
-                   }
-                 });
+    const auto length = static_cast<double>(plan.length);
+    parallel_for(
+        threads, plan.count, std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(plan.length, 1)),
+        [&](std::int64_t begin, std::int64_t end) {
+          for (auto o = begin; o < end; ++o) {
+            A acc = start;
+            plan.for_each_run(o, [&](std::int64_t from, std::int64_t stride, std::int64_t n) {
+              acc = add_run<T, A>(kind, in.at(from), stride, n, acc);
+            });
+            double value = static_cast<double>(acc);
+            if (kind == Kind::mean) value /= length;
+            if (kind == Kind::euclid) value = std::sqrt(value);
+            if (kind == Kind::log_sum) value = std::log(value);
+            const bool derived = kind == Kind::mean || kind == Kind::euclid || kind == Kind::log_sum;
+            if constexpr (std::is_same_v<T, bool_t>) {
+              out.set(o, T(plan.length == 0 ? kind == Kind::minimum : acc != 0));
+            } else if constexpr (kIsFloat<T>) {
+              out.set(o, static_cast<T>(static_cast<Compute<T>>(value)));
+            } else {
+              out.set(o, derived ? (std::isfinite(value) ? static_cast<T>(static_cast<std::int64_t>(value))
+                                                         : T(0))
+                                 : static_cast<T>(acc));
+            }
+          }
+        });
     return {};
   });
 }
 
-template <class T>
-std::unique_ptr<Kernel> sums(const LowerContext& c, const ReducePlan& plan) {
-  // Integers wrap in 64 bits; floats add in double.
-  using A = std::conditional_t<kIsFloat<T>, double, std::int64_t>;
-  using W = std::conditional_t<kIsFloat<T>, double, std::uint64_t>;
-  const auto add = [](A a, A b) { return static_cast<A>(static_cast<W>(a) + static_cast<W>(b)); };
-  const auto multiply = [](A a, A b) { return static_cast<A>(static_cast<W>(a) * static_cast<W>(b)); };
-  const auto length = static_cast<double>(plan.length);
-  const auto same = [](A a) { return a; };
-  switch (c.node.op) {
-    case Op::ReduceSum:
-      return reduce_with<T, A>(c, plan, A(0), [=](A a, T x) { return add(a, static_cast<A>(x)); }, same);
-    case Op::ReduceMean:
-      return reduce_with<T, A>(
-          c, plan, A(0), [=](A a, T x) { return add(a, static_cast<A>(x)); },
-          [=](A a) {
-            if constexpr (kIsFloat<T>) return a / length;
-            return length == 0 ? A(0) : a / static_cast<A>(length);
-          });
-    case Op::ReduceProd:
-      return reduce_with<T, A>(c, plan, A(1), [=](A a, T x) { return multiply(a, static_cast<A>(x)); }, same);
-    case Op::ReduceSumSquare:
-      return reduce_with<T, A>(
-          c, plan, A(0), [=](A a, T x) { return add(a, multiply(static_cast<A>(x), static_cast<A>(x))); },
-          same);
-    case Op::ReduceL1:
-      return reduce_with<T, A>(
-          c, plan, A(0),
-          [=](A a, T x) {
-            const auto v = static_cast<A>(x);
-            return add(a, v < 0 ? multiply(A(-1), v) : v);
-          },
-          same);
-    case Op::ReduceL2:
-      return reduce_with<T, double>(
-          c, plan, 0.0,
-          [](double a, T x) {
-            const auto v = static_cast<double>(x);
-            return a + v * v;
-          },
-          [](double a) { return std::sqrt(a); });
-    case Op::ReduceLogSum:
-      return reduce_with<T, double>(
-          c, plan, 0.0, [](double a, T x) { return a + static_cast<double>(x); },
-          [](double a) {
-            const auto v = std::log(a);
-            if constexpr (kIsFloat<T>) return v;
-            return std::isfinite(v) ? v : 0.0;
-          });
-    default: return nullptr;
-  }
-}
-
-template <class T>
-std::unique_ptr<Kernel> extremes(const LowerContext& c, const ReducePlan& plan) {
-  using C = std::conditional_t<std::is_same_v<T, bool_t>, int, Compute<T>>;
-  using L = std::numeric_limits<C>;
-  constexpr C kLow = kIsFloat<T> ? -L::infinity() : std::is_same_v<T, bool_t> ? C(0) : L::lowest();
-  constexpr C kHigh = kIsFloat<T> ? L::infinity() : std::is_same_v<T, bool_t> ? C(1) : L::max();
-  const auto finish = [](C a) {
-    if constexpr (std::is_same_v<T, bool_t>)
-      return a != 0;
-    else
-      return a;
-  };
-  if (c.node.op == Op::ReduceMax) {
-    return reduce_with<T, C>(
-        c, plan, kLow, [](C a, T x) { return C(x) > a || C(x) != C(x) ? C(x) : a; }, finish);
-  }
-  return reduce_with<T, C>(
-      c, plan, kHigh, [](C a, T x) { return C(x) < a || C(x) != C(x) ? C(x) : a; }, finish);
-}
-
 // Two passes: the maximum first, so that no exponential overflows.
-template <class T>
 std::unique_ptr<Kernel> log_sum_exp(const LowerContext& c, const ReducePlan& plan) {
+  const auto type = c.inputs[0].type;
   return kernel_of("tenon reduce", [=](const KernelCall& call) -> Result<void> {
-    const In<T> in{call.in[0]};
-    const Out<T> out{call.out[0]};
     for (std::int64_t o = 0; o < plan.count; ++o) {
       double high = -std::numeric_limits<double>::infinity(), sum = 0;
       plan.for_each_run(o, [&](std::int64_t from, std::int64_t stride, std::int64_t n) {
         for (std::int64_t i = 0; i < n; ++i)
-          high = std::max(high, static_cast<double>(in[from + i * stride]));
+          high = std::max(high, get_number(type, call.in[0], from + i * stride));
       });
       const double shift = std::isfinite(high) ? high : 0;
       plan.for_each_run(o, [&](std::int64_t from, std::int64_t stride, std::int64_t n) {
         for (std::int64_t i = 0; i < n; ++i)
-          sum += std::exp(static_cast<double>(in[from + i * stride]) - shift);
+          sum += std::exp(get_number(type, call.in[0], from + i * stride) - shift);
       });
-      const double value = std::log(sum) + shift;
-      if constexpr (kIsFloat<T>)
-        out.set(o, static_cast<T>(static_cast<Compute<T>>(value)));
-      else
-        out.set(o, std::isfinite(value) ? static_cast<T>(value) : T(0));
+      set_number(type, call.out[0], o, std::log(sum) + shift);
     }
     return {};
   });
@@ -181,15 +174,13 @@ std::unique_ptr<Kernel> log_sum_exp(const LowerContext& c, const ReducePlan& pla
 KernelResult fast::reduce(const LowerContext& c) {
   InferContext infer(c.node, c.inputs);
   const auto plan = ReducePlan::make(c.in_dims(0), TENON_TRY(reduced_axes(infer)));
-  const auto type = c.inputs[0].type;
+  if (c.node.op == Op::ReduceLogSumExp) return log_sum_exp(c, plan);
   std::unique_ptr<Kernel> kernel;
-  if (c.node.op == Op::ReduceMax || c.node.op == Op::ReduceMin) {
-    dispatch(RawTypes{}, type, [&]<class T>() { kernel = extremes<T>(c, plan); });
-  } else if (c.node.op == Op::ReduceLogSumExp) {
-    dispatch(NumericTypes{}, type, [&]<class T>() { kernel = log_sum_exp<T>(c, plan); });
-  } else {
-    dispatch(NumericTypes{}, type, [&]<class T>() { kernel = sums<T>(c, plan); });
-  }
+  dispatch(FloatTypes{}, c.inputs[0].type, [&]<class T>() { kernel = reduction<T, double>(c, plan); });
+  dispatch(IntegerTypes{}, c.inputs[0].type,
+           [&]<class T>() { kernel = reduction<T, std::int64_t>(c, plan); });
+  dispatch(TypeList<bool_t>{}, c.inputs[0].type,
+           [&]<class T>() { kernel = reduction<T, std::int64_t>(c, plan); });
   if (!kernel) return no_kernel(c);
   return kernel;
 }

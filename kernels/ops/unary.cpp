@@ -12,16 +12,40 @@ namespace {
 
 constexpr std::int64_t kGrain = 16384;
 
-// out[i] = f(in[i]); arithmetic in Compute<T>.
+// Attributes of the operators, in the order in which their lambdas use them.
+struct Params {
+  float a = 0, b = 0;
+};
+
+// out[i] = f(in[i]) over a range; one such function for each operator and type, everything around it is
+// compiled once.
+using Range = void (*)(const std::byte* in, std::byte* out, std::int64_t begin, std::int64_t end, Params p);
+
 template <class T, class R, class F>
-std::unique_ptr<Kernel> map(const LowerContext& c, F f) {
+void range(const std::byte* from, std::byte* to, std::int64_t begin, std::int64_t end, Params p) {
+  const F f{};
+  const In<T> in{from};
+  const Out<R> out{to};
+  if constexpr (std::is_same_v<T, float>) {
+    for (auto i = begin; i < end; ++i) out.set(i, static_cast<R>(f(in[i], p)));
+  } else {
+#pragma clang loop vectorize(disable) unroll(disable)
+    for (auto i = begin; i < end; ++i) out.set(i, static_cast<R>(f(static_cast<Compute<T>>(in[i]), p)));
+  }
+}
+
+template <class T, class R, class F>
+Range map(F) {
+  return range<T, R, F>;
+}
+
+std::unique_ptr<Kernel> range_kernel(const LowerContext& c, Range function, Params p) {
+  if (function == nullptr) return nullptr;
   const auto count = product(c.outputs[0].dims);
   const auto threads = c.threads;
   return kernel_of("tenon unary", [=](const KernelCall& call) -> Result<void> {
-    const In<T> in{call.in[0]};
-    const Out<R> out{call.out[0]};
     parallel_for(threads, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      for (auto i = begin; i < end; ++i) out.set(i, static_cast<R>(f(static_cast<Compute<T>>(in[i]))));
+      function(call.in[0], call.out[0], begin, end, p);
     });
     return {};
   });
@@ -46,12 +70,10 @@ C sigmoid(C x) {
 }
 
 template <class T>
-std::unique_ptr<Kernel> float_unary(const LowerContext& c) {
+Range float_unary(const Node& n) {
   using C = Compute<T>;
-  const auto& n = c.node;
-  const C alpha = n.has("alpha") ? n.real("alpha") : 0;
 #define ROW(op, ...) \
-  case Op::op: return map<T, T>(c, [=](C x) -> C { return __VA_ARGS__; });
+  case Op::op: return map<T, T>([](C x, Params p) -> C { return __VA_ARGS__; });
   switch (n.op) {
     ROW(Abs, std::abs(x))
     ROW(Acos, std::acos(x))
@@ -61,21 +83,24 @@ std::unique_ptr<Kernel> float_unary(const LowerContext& c) {
     ROW(Atan, std::atan(x))
     ROW(Atanh, std::atanh(x))
     ROW(Ceil, std::ceil(x))
-    ROW(Celu, std::max<C>(0, x) + std::min<C>(0, alpha * (std::exp(x / alpha) - 1)))
+    ROW(Celu, std::max<C>(0, x) + std::min<C>(0, C(p.a) * (std::exp(x / C(p.a)) - 1)))
     ROW(Cos, std::cos(x))
     ROW(Cosh, std::cosh(x))
-    ROW(Elu, x < 0 ? alpha * (std::exp(x) - 1) : x)
+    ROW(Elu, x < 0 ? C(p.a) * (std::exp(x) - 1) : x)
     ROW(Erf, std::erf(x))
     ROW(Exp, std::exp(x))
     ROW(Floor, std::floor(x))
+    ROW(HardSigmoid, std::max<C>(0, std::min<C>(1, C(p.a) * x + C(p.b))))
     ROW(HardSwish, x * std::max<C>(0, std::min<C>(1, x / 6 + C(0.5))))
-    ROW(LeakyRelu, x < 0 ? alpha * x : x)
+    ROW(LeakyRelu, x < 0 ? C(p.a) * x : x)
     ROW(Log, std::log(x))
     ROW(Mish, x * std::tanh(softplus(x)))
     ROW(Neg, -x)
     ROW(Reciprocal, 1 / x)
     ROW(Relu, x < 0 ? C(0) : x)
     ROW(Round, std::nearbyint(x))
+    ROW(Selu, C(p.b) * (x > 0 ? x : C(p.a) * std::exp(x) - C(p.a)))
+    ROW(Shrink, x < -C(p.b) ? x + C(p.a) : x > C(p.b) ? x - C(p.a) : C(0))
     ROW(Sigmoid, sigmoid(x))
     ROW(Sign, std::isnan(x) ? x : C((x > 0) - (x < 0)))
     ROW(Sin, std::sin(x))
@@ -85,27 +110,13 @@ std::unique_ptr<Kernel> float_unary(const LowerContext& c) {
     ROW(Sqrt, std::sqrt(x))
     ROW(Tan, std::tan(x))
     ROW(Tanh, std::tanh(x))
-    ROW(ThresholdedRelu, x > alpha ? x : C(0))
+    ROW(ThresholdedRelu, x > C(p.a) ? x : C(0))
     case Op::Gelu:
-      if (n.text("approximate") == "tanh") return map<T, T>(c, gelu_tanh<C>);
-      return map<T, T>(c, gelu<C>);
-    case Op::HardSigmoid: {
-      const C beta = n.real("beta");
-      return map<T, T>(c, [=](C x) { return std::max<C>(0, std::min<C>(1, alpha * x + beta)); });
-    }
-    case Op::Selu: {
-      const C gamma = n.real("gamma");
-      return map<T, T>(c, [=](C x) { return gamma * (x > 0 ? x : alpha * std::exp(x) - alpha); });
-    }
-    case Op::Shrink: {
-      const C bias = n.real("bias"), lambda = n.real("lambd");
-      return map<T, T>(c, [=](C x) { return x < -lambda ? x + bias : x > lambda ? x - bias : C(0); });
-    }
-    case Op::IsNaN: return map<T, bool_t>(c, [](C x) { return std::isnan(x); });
-    case Op::IsInf: {
-      const bool negative = n.integer("detect_negative") != 0, positive = n.integer("detect_positive") != 0;
-      return map<T, bool_t>(c, [=](C x) { return std::isinf(x) && (x > 0 ? positive : negative); });
-    }
+      if (n.text("approximate") == "tanh") return map<T, T>([](C x, Params) { return gelu_tanh(x); });
+      return map<T, T>([](C x, Params) { return gelu(x); });
+    case Op::IsNaN: return map<T, bool_t>([](C x, Params) { return std::isnan(x); });
+    case Op::IsInf:
+      return map<T, bool_t>([](C x, Params p) { return std::isinf(x) && (x > 0 ? p.a != 0 : p.b != 0); });
     default: return nullptr;
   }
 #undef ROW
@@ -113,26 +124,36 @@ std::unique_ptr<Kernel> float_unary(const LowerContext& c) {
 
 // Integers wrap; negation and such happen unsigned, where that is defined.
 template <class T>
-std::unique_ptr<Kernel> integer_unary(const LowerContext& c) {
+Range integer_unary(const Node& n) {
   using U = std::make_unsigned_t<T>;
-  const auto& n = c.node;
   switch (n.op) {
     case Op::Abs:
       return map<T, T>(
-          c, [](T x) { return static_cast<T>(x < 0 ? U(0) - static_cast<U>(x) : static_cast<U>(x)); });
-    case Op::Neg: return map<T, T>(c, [](T x) { return static_cast<T>(U(0) - static_cast<U>(x)); });
-    case Op::Sign: return map<T, T>(c, [](T x) { return static_cast<T>((x > 0) - (x < 0)); });
-    case Op::Relu: return map<T, T>(c, [](T x) { return x < 0 ? T(0) : x; });
-    case Op::BitwiseNot: return map<T, T>(c, [](T x) { return static_cast<T>(~x); });
-    case Op::Erf: return map<T, T>(c, [](T x) { return static_cast<T>(std::erf(static_cast<double>(x))); });
-    case Op::Shrink: {
-      const double bias = n.real("bias"), lambda = n.real("lambd");
-      return map<T, T>(c, [=](T x) {
-        const auto v = static_cast<double>(x);
+          [](T x, Params) { return static_cast<T>(x < 0 ? U(0) - static_cast<U>(x) : static_cast<U>(x)); });
+    case Op::Neg: return map<T, T>([](T x, Params) { return static_cast<T>(U(0) - static_cast<U>(x)); });
+    case Op::Sign: return map<T, T>([](T x, Params) { return static_cast<T>((x > 0) - (x < 0)); });
+    case Op::Relu: return map<T, T>([](T x, Params) { return x < 0 ? T(0) : x; });
+    case Op::BitwiseNot: return map<T, T>([](T x, Params) { return static_cast<T>(~x); });
+    case Op::Erf:
+      return map<T, T>([](T x, Params) { return static_cast<T>(std::erf(static_cast<double>(x))); });
+    case Op::Shrink:
+      return map<T, T>([](T x, Params p) {
+        const double v = static_cast<double>(x), bias = p.a, lambda = p.b;
         return static_cast<T>(static_cast<std::int64_t>(v < -lambda ? v + bias : v > lambda ? v - bias : 0));
       });
-    }
     default: return nullptr;
+  }
+}
+
+Params params_of(const Node& n) {
+  switch (n.op) {
+    case Op::HardSigmoid: return {n.real("alpha"), n.real("beta")};
+    case Op::Selu: return {n.real("alpha"), n.real("gamma")};
+    case Op::Shrink: return {n.real("bias"), n.real("lambd")};
+    case Op::IsInf:
+      return {static_cast<float>(n.integer("detect_positive")),
+              static_cast<float>(n.integer("detect_negative"))};
+    default: return {n.has("alpha") ? n.real("alpha") : 0, 0};
   }
 }
 
@@ -158,6 +179,12 @@ To convert(From x) {
   } else {
     return static_cast<To>(static_cast<Compute<From>>(x));
   }
+}
+
+template <class From, class To>
+void convert_range(const std::byte* from, std::byte* to, std::int64_t begin, std::int64_t end, Params) {
+#pragma clang loop vectorize(disable) unroll(disable)
+  for (auto i = begin; i < end; ++i) Out<To>{to}.set(i, convert<To>(In<From>{from}[i]));
 }
 
 Result<double> parse_number(const std::string& text) {
@@ -219,12 +246,13 @@ KernelResult fast::unary(const LowerContext& c) {
   if (!c.reference) {
     if (auto kernel = dnnl_eltwise(c)) return kernel;
   }
-  std::unique_ptr<Kernel> kernel;
-  dispatch(FloatTypes{}, c.inputs[0].type, [&]<class T>() { kernel = float_unary<T>(c); });
-  dispatch(IntegerTypes{}, c.inputs[0].type, [&]<class T>() { kernel = integer_unary<T>(c); });
+  Range function = nullptr;
+  dispatch(FloatTypes{}, c.inputs[0].type, [&]<class T>() { function = float_unary<T>(c.node); });
+  dispatch(IntegerTypes{}, c.inputs[0].type, [&]<class T>() { function = integer_unary<T>(c.node); });
   if (c.node.op == Op::Not && c.inputs[0].type == DataType::boolean) {
-    kernel = map<bool_t, bool_t>(c, [](bool_t x) { return !x; });
+    function = map<bool_t, bool_t>([](bool_t x, Params) { return !x; });
   }
+  auto kernel = range_kernel(c, function, params_of(c.node));
   if (!kernel) return no_kernel(c);
   return kernel;
 }
@@ -268,21 +296,11 @@ KernelResult fast::clip(const LowerContext& c) {
 KernelResult fast::cast(const LowerContext& c) {
   const auto from = c.inputs[0].type, to = c.outputs[0].type;
   if (from == DataType::string || to == DataType::string) return cast_strings(c);
-  std::unique_ptr<Kernel> kernel;
+  Range function = nullptr;
   dispatch(RawTypes{}, from, [&]<class From>() {
-    dispatch(RawTypes{}, to, [&]<class To>() {
-      const auto count = product(c.outputs[0].dims);
-      const auto threads = c.threads;
-      kernel = kernel_of("tenon cast", [=](const KernelCall& call) -> Result<void> {
-        const In<From> in{call.in[0]};
-        const Out<To> out{call.out[0]};
-        parallel_for(threads, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
-          for (auto i = begin; i < end; ++i) out.set(i, convert<To>(in[i]));
-        });
-        return {};
-      });
-    });
+    dispatch(RawTypes{}, to, [&]<class To>() { function = convert_range<From, To>; });
   });
+  auto kernel = range_kernel(c, function, {});
   if (!kernel) return no_kernel(c);
   return kernel;
 }
