@@ -62,7 +62,7 @@ std::optional<Feature> feature_from_name(std::string_view name);
 // is said.
 enum class Imm : uint8_t {
   none,
-  // One index; kept together for CodeReader::is_one_index.
+  // One index; kept together for CodeReader::read.
   br_label,  // relative label
   func,      // function index
   type,      // type index

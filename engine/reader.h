@@ -71,21 +71,37 @@ class CodeReader {
   // The next instruction. False at the end of the code or on error(). Fields of `out` that the instruction
   // does not have keep what they held.
   bool next(Instr& out) {
+    if (!next_op(out)) return false;
+    const Imm imm = op_info(out.op).imm;
+    if (imm != Imm::none) read_immediates(imm, out);
+    return in_.ok();
+  }
+  // The same in two steps, for readers that choose by opcode how to go on: the opcode alone, then, always,
+  // its immediates, whose kind is the opcode's.
+  bool next_op(Instr& out) {
     if (in_.at_end()) return false;
     out.offset = in_.offset();
     const u16 row = detail::kCodeTable[0][in_.peek()];
     if (row == detail::kNoOp || !features_.has(detail::kOpInfos[row].feature)) [[unlikely]]
-      return next_slow(out);
+      return next_op_slow(out);
     in_.skip(1);
     out.op = static_cast<Op>(row);
-    const Imm imm = detail::kOpInfos[row].imm;
-    if (imm == Imm::none) return true;
-    if (is_one_index(imm)) {
+    return true;
+  }
+  template <Imm imm>
+  void read(Instr& out) {
+    if constexpr (imm == Imm::none) return;
+    if constexpr (imm >= Imm::br_label && imm <= Imm::tag) {
       out.index = in_.read_u32();
-      return in_.ok();
+    } else if constexpr (imm == Imm::i32) {
+      out.bits = static_cast<u64>(static_cast<i64>(in_.read_s32()));
+    } else if constexpr (imm == Imm::i64) {
+      out.bits = static_cast<u64>(in_.read_s64());
+    } else if constexpr (imm == Imm::memarg) {
+      out.mem = read_memarg();
+    } else {
+      read_immediates(imm, out);
     }
-    read_immediates(imm, out);
-    return in_.ok();
   }
   bool at_end() const { return in_.at_end(); }
   u64 offset() const { return in_.offset(); }
@@ -93,14 +109,22 @@ class CodeReader {
   const std::optional<Error>& error() const { return in_.error(); }
 
  private:
-  // Immediates that are one u32 whatever the features.
-  static constexpr bool is_one_index(Imm imm) { return imm >= Imm::br_label && imm <= Imm::tag; }
-  bool next_slow(Instr& out);  // prefixed, unknown, or of a feature that is off
+  bool next_op_slow(Instr& out);  // prefixed, unknown, or of a feature that is off
   void read_immediates(Imm imm, Instr& out);
   Op read_prefixed_op(u8 prefix);
   bool illegal_opcode(u64 offset);
   BlockType read_block_type();
-  MemArg read_memarg();
+  // Nearly all have one byte for the alignment and no memory index.
+  MemArg read_memarg() {
+    constexpr u8 kAlignMask = 0x3f;
+    if (in_.at_end() || in_.peek() > kAlignMask || !features_.has(Feature::memory64))
+      return read_memarg_slow();
+    MemArg arg;
+    arg.align = in_.byte();
+    arg.offset = in_.read_u64();
+    return arg;
+  }
+  MemArg read_memarg_slow();
   u32 read_memory_index();
   u32 read_table_index();
   void read_br_table(Instr& out);

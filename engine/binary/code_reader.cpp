@@ -24,7 +24,7 @@ bool CodeReader::read_locals(std::vector<LocalRun>& out) {
   return in_.ok();
 }
 
-bool CodeReader::next_slow(Instr& out) {
+bool CodeReader::next_op_slow(Instr& out) {
   const u8 byte = in_.byte();
   const Op op = is_op_prefix(byte) ? read_prefixed_op(byte) : static_cast<Op>(detail::kCodeTable[0][byte]);
   if (static_cast<u16>(op) == detail::kNoOp) [[unlikely]]
@@ -36,9 +36,7 @@ bool CodeReader::next_slow(Instr& out) {
     return false;
   }
   out.op = op;
-  if (info.imm == Imm::none) return true;
-  read_immediates(info.imm, out);
-  return in_.ok();
+  return true;
 }
 
 Op CodeReader::read_prefixed_op(u8 prefix) {
@@ -159,7 +157,7 @@ u32 CodeReader::read_data_index() {
   return in_.read_u32();
 }
 
-MemArg CodeReader::read_memarg() {
+MemArg CodeReader::read_memarg_slow() {
   constexpr u32 kHasMemory = 0x40;
   const u64 offset = in_.offset();
   MemArg arg;

@@ -96,7 +96,8 @@ constexpr std::array kKeywords = std::to_array<std::string_view>({"any",
 
 bool is_known_keyword(std::string_view s) {
   return std::ranges::find(kKeywords, s) != kKeywords.end() || op_from_name(s).has_value() ||
-         s.starts_with("offset=") || s.starts_with("align=") || s.starts_with("nan:");
+         s.starts_with("offset=") || s.starts_with("align=") || s.starts_with("nan:0x") ||
+         s == "nan:canonical" || s == "nan:arithmetic";
 }
 
 }  // namespace
@@ -177,14 +178,23 @@ void Cursor::skip_form() {
   }
 }
 
-void Cursor::fail(std::string_view message) { fail_at(peek(), message); }
+void Cursor::fail(std::string_view message) {
+  // Before an unknown word in parentheses it is the word that is unexpected.
+  const bool word = is(TokenKind::lparen) && (is(TokenKind::reserved, 1) || is(TokenKind::keyword, 1));
+  fail_at(word && message == "unexpected token" && is_unknown_word(peek(1)) ? peek(1) : peek(), message);
+}
+
+// A token that stands for nothing in this grammar, wherever it is.
+bool Cursor::is_unknown_word(const Token& t) const {
+  return t.kind == TokenKind::reserved ||
+         (t.kind == TokenKind::keyword && !is_known_keyword(stream_.text(t)));
+}
 
 void Cursor::fail_at(const Token& t, std::string_view message) {
   if (error_) return;
   std::string m(message);
   if (message == "unexpected token") {
-    if (t.kind == TokenKind::reserved ||
-        (t.kind == TokenKind::keyword && !is_known_keyword(stream_.text(t)))) {
+    if (is_unknown_word(t)) {
       m = fmt::format("unknown operator {}", stream_.text(t));
     } else if (t.kind == TokenKind::annotation) {
       const std::string name = stream_.annotation_name(t);

@@ -51,6 +51,8 @@ class Cursor {
   void unexpected() { fail("unexpected token"); }
 
  private:
+  bool is_unknown_word(const Token& t) const;
+
   const TokenStream& stream_;
   u32 pos_;
   std::optional<Error> error_;

@@ -178,6 +178,11 @@ class Lexer {
     if (!error_) error_ = text_error(s_, where, std::string(message));
     return false;
   }
+  // A string that is broken where a name must be: the suite speaks of the name.
+  bool renamed(u32 where, std::string_view message) {
+    error_.reset();
+    return fail(where, message);
+  }
   bool dropping() const { return !open_annotations_.empty() && open_annotations_.back().dropped; }
   void add(TokenKind kind, u32 begin) {
     if (!dropping()) stream_.tokens_.push_back({kind, begin, pos_});
@@ -260,7 +265,7 @@ class Lexer {
     pos_ += 2;
     if (at(pos_) == '"') {
       const u32 quote = pos_;
-      if (!string()) return false;
+      if (!string()) return renamed(begin, "empty annotation id");
       const std::string name = decode_string(s_.substr(quote, pos_ - quote));
       if (name.empty()) return fail(begin, "empty annotation id");
       if (!is_valid_utf8(name)) return fail(begin, "malformed UTF-8 encoding");
@@ -328,7 +333,7 @@ class Lexer {
       const char c = s_[pos_];
       if (c == '"') {
         ++strings;
-        if (!string()) return false;
+        if (!string()) return pos_ > begin && s_[begin] == '$' ? renamed(begin, "empty identifier") : false;
       } else if (is_idchar(c) || (is_reserved_punctuation(c) &&
                                   !(c == ';' && (at(pos_ + 1) == ';' || at(pos_ + 1) == ')')))) {
         ++pos_;

@@ -529,7 +529,12 @@ void InstrParser::lane(ByteWriter& out) {
 void InstrParser::shuffle_lanes(ByteWriter& out) {
   u32 count = 0;
   const Token t = peek();
-  for (; ok() && is(TokenKind::number); ++count) lane(out);
+  for (; ok() && is(TokenKind::number); ++count) {
+    const auto v = parse_nat(text(), 8);
+    if (!v) return fail("i8 constant out of range");
+    out.byte(static_cast<u8>(*v));
+    advance();
+  }
   if (ok() && count != 16) fail_at(t, "invalid lane length");
 }
 
@@ -537,8 +542,10 @@ void InstrParser::v128_const(ByteWriter& out) {
   auto it = is(TokenKind::keyword) ? std::ranges::find(kShapes, text(), &Shape::name) : kShapes.end();
   if (it == kShapes.end()) return unexpected();
   advance();
+  u32 count = 0;
+  while (count < it->lanes && is(TokenKind::number, count)) ++count;
+  if (count < it->lanes && is(TokenKind::rparen, count)) return fail("wrong number of lane literals");
   for (u32 i = 0; ok() && i < it->lanes; ++i) {
-    if (is(TokenKind::rparen)) return fail("wrong number of lane literals");
     out.little_endian(number(it->bits, it->is_float, ""), it->bits / 8);
   }
   if (is(TokenKind::number)) fail("wrong number of lane literals");

@@ -43,6 +43,8 @@ class FuncValidator {
   bool step(const Instr& instr);
   // True once the function's own frame has been closed by its end.
   bool done() const { return controls_.empty(); }
+  // All of a function's body, from its bytes: begin_function(), locals() and step() in one, faster.
+  std::optional<Error> run(FuncIdx func);
   const std::optional<Error>& error() const { return error_; }
 
   // For translators.
@@ -70,7 +72,14 @@ class FuncValidator {
   void push(ValType t) { operands_.push(t); }
   void push(Types types);
   ValType pop();
-  ValType pop(ValType expected);
+  ValType pop(ValType expected) {
+    if (operands_.size() > floor_ && operands_.back() == expected) [[likely]] {
+      operands_.pop();
+      return expected;
+    }
+    return pop_slow(expected);
+  }
+  ValType pop_slow(ValType expected);
   // Pops the types, the last first. Error messages show the whole list against the stack.
   void pop(Types expected);
   void pop(std::initializer_list<ValType> expected) { pop(Types(expected.begin(), expected.size())); }
@@ -93,15 +102,12 @@ class FuncValidator {
   void fail_index(Err e, u64 index);
   void fail_limit(std::string_view what, u64 value, u64 limit);
 
-  // Rules. Every row of opcodes.def without a fixed signature has one in kRules (func_validator.cpp).
-  struct Rules;
-  friend struct Rules;
-  void fixed_signature(const Instr& instr);
+  // From opcodes to rules (dispatch.cpp).
+  struct Dispatch;
   bool check_constant(const Instr& instr);
-  void check_immediates(const Instr& instr, const OpInfo& info);
-  void check_memarg(const MemArg& arg, const OpInfo& info);
-  void check_lane(u32 lane, u32 lanes);
-  ValType address_type(const Instr& instr, const OpInfo& info);
+  template <u8 width, bool atomic>
+  bool check_memarg(const MemArg& arg, const MemoryType& memory);
+  bool check_lane(u32 lane, u32 lanes);
   // Look-ups by index: null (or false) and an error when there is none.
   const MemoryType* memory(u32 index);
   const TableType* table(u32 index);
@@ -116,7 +122,7 @@ class FuncValidator {
   bool check_data(u32 index);
   bool check_local(u32 index);
 
-  // Control (control_rules.cpp).
+  // Rules. Control (control_rules.cpp).
   void unreachable_(const Instr&);
   void block(const Instr&);
   void else_(const Instr&);
