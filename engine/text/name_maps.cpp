@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
-
 
 namespace tenon::text {
 namespace {
@@ -64,18 +62,16 @@ NameMaps::NameMaps(const Module& module) {
 
 void NameMaps::read(ByteReader& in, Map& map) {
   const u32 count = in.count();
-  std::set<std::string_view> seen;
-  for (const auto& [index, entry] : map) seen.insert(entry.name);
   for (u32 i = 0; i < count && in.ok(); ++i) {
     const u32 index = in.read_u32();
     const std::string_view name = in.name();
-    if (in.ok() && !name.empty()) map.try_emplace(index, Entry{name, seen.insert(name).second});
+    if (in.ok() && !name.empty()) map.entries.try_emplace(index, Entry{name, map.seen.insert(name).second});
   }
 }
 
 const NameMaps::Entry* NameMaps::find(const Map& map, u32 index) {
-  const auto it = map.find(index);
-  return it == map.end() ? nullptr : &it->second;
+  const auto it = map.entries.find(index);
+  return it == map.entries.end() ? nullptr : &it->second;
 }
 
 std::string NameMaps::ref(NameSpace space, u32 index) const {

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,7 @@ class NameMaps {
   // " $name", " (@name \"name\")" where another entry has the same, or nothing.
   std::string definition(NameSpace space, u32 index) const;
   // The same for locals; these have no annotations.
+  bool has_locals(u32 func) const { return locals_.contains(func); }
   std::string local_ref(u32 func, u32 local) const;
   std::string local_definition(u32 func, u32 local) const;
   const std::string& module_name() const { return module_name_; }
@@ -33,7 +35,10 @@ class NameMaps {
     std::string_view name;
     bool unique = true;  // the first with this name
   };
-  using Map = std::map<u32, Entry>;
+  struct Map {
+    std::map<u32, Entry> entries;
+    std::set<std::string_view> seen;
+  };
 
   void read(ByteReader& in, Map& map);
   static const Entry* find(const Map& map, u32 index);

@@ -4,8 +4,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <utility>
 
+#include "engine/errors.h"
 #include "engine/module.h"
 #include "engine/reader.h"
 #include "engine/text/instr_printer.h"
@@ -20,6 +23,9 @@ constexpr std::string_view kBranchHints = "metadata.code.branch_hint";
 constexpr std::string_view kSectionWords[] = {"",       "type",      "import", "func",   "table",
                                               "memory", "tag",       "global", "export", "start",
                                               "elem",   "datacount", "code",   "data"};
+
+// The text may be this much longer than the binary.
+constexpr u64 kFreeText = u64{16} << 20, kTextPerByte = 200;
 
 class ModulePrinter {
  public:
@@ -50,7 +56,12 @@ class ModulePrinter {
   }
 
  private:
-  std::string& line(u32 depth = 1) { return out_ += "\n" + std::string(size_t{2} * depth, ' '); }
+  // Indentation ends somewhere: nesting may go to 100,000.
+  std::string& line(u32 depth = 1) {
+    constexpr u32 kDeepest = 40;
+    out_ += '\n';
+    return out_.append(size_t{2} * std::min(depth, kDeepest), ' ');
+  }
   // A definition up to its identifier.
   std::string& field(std::string_view word, NameSpace space, u32 index) {
     return line() += fmt::format("({}{}", word, names_.definition(space, index));
@@ -159,24 +170,44 @@ class ModulePrinter {
     const FuncType& type = *module_.type_registry().get(f.type).func();
     field("func", NameSpace::func, index) += fmt::format(" (type {})", type_ref(f.type));
     u32 local = 0;
-    for (ValType t : type.params) variable("param", index, local++, t);
+    for (ValType t : type.params) variables("param", index, local++, 1, t);
+    close_variables();
     out_ += value_list("result", type.results);
     CodeReader reader(module_, f.body, f.offset);
     std::vector<LocalRun> runs;
     reader.read_locals(runs);
     for (const LocalRun& run : runs) {
-      if (run.count > DecodeOptions().limits.locals)
-        return std::unexpected(Error{ErrorCategory::limit, "too many locals to print", f.offset});
-      for (u32 i = 0; i < run.count; ++i) variable("local", index, local++, run.type);
+      const u64 locals = u64{local} + run.count, most = DecodeOptions().limits.locals;
+      if (locals > most) return std::unexpected(make_limit_error(f.offset, "locals", locals, most));
+      variables("local", index, local, run.count, run.type);
+      local += run.count;
     }
+    close_variables();
     body(reader, index, f.offset);
     if (reader.error()) return std::unexpected(*reader.error());
     out_ += ")";
+    // A few bytes can stand for 50,000 locals or 1,000 parameters.
+    const u64 most = kFreeText + kTextPerByte * module_.bytes().size();
+    if (out_.size() > most)
+      return std::unexpected(make_limit_error(f.offset, "bytes of text", out_.size(), most));
     return {};
   }
 
-  void variable(std::string_view word, u32 func, u32 local, ValType type) {
-    out_ += fmt::format(" ({}{} {})", word, names_.local_definition(func, local), instrs_.val_type(type));
+  // Those without names share parentheses.
+  void variables(std::string_view word, u32 func, u32 first, u32 count, ValType type) {
+    const bool named = names_.has_locals(func);
+    const std::string text = " " + instrs_.val_type(type);
+    for (u32 i = 0; i < count; ++i) {
+      const std::string name = named ? names_.local_definition(func, first + i) : "";
+      if (!name.empty()) close_variables();
+      if (!open_variables_) out_ += fmt::format(" ({}{}", word, name);
+      out_ += text;
+      open_variables_ = true;
+      if (!name.empty()) close_variables();
+    }
+  }
+  void close_variables() {
+    if (std::exchange(open_variables_, false)) out_ += ")";
   }
 
   void body(CodeReader& reader, u32 func, u64 start) {
@@ -274,6 +305,7 @@ class ModulePrinter {
   const InstrPrinter instrs_;
   std::map<std::pair<u32, u32>, bool> hints_;  // by function and offset in its body
   std::string out_;
+  bool open_variables_ = false;
 };
 
 }  // namespace

@@ -131,6 +131,28 @@ TEST(Printer, NamesThatAreNoIdentifiersAndNamesThatClash) {
                 "(func (@name \"x\") (type 0)\n    call 1)");
 }
 
+TEST(Printer, VariablesWithoutNamesShareParentheses) {
+  expect_prints("(module (func (param i32 i32) (param $x f32) (local i64) (local $y i64) (local i64 v128)))",
+                "(param i32 i32) (param $x f32) (local i64) (local $y i64) (local i64 v128)");
+}
+
+TEST(Printer, DeepNestingAndManyLocalsDoNotBlowUp) {
+  Bytes deep;
+  for (int i = 0; i < 50'000; ++i) deep.insert(deep.end(), {0x02, 0x40});
+  deep.insert(deep.end(), 50'000, 0x0b);
+  auto printed = text::wasm_to_wat(OneFunction{.code = deep}.bytes());
+  ASSERT_TRUE(printed) << printed.error().message;
+  EXPECT_LT(printed->size(), 10'000'000u);
+  // Thousands of functions with 50,000 locals each: an error, not gigabytes.
+  const Bytes one = sized(Bytes{1} + leb(50'000) + Bytes{EXTERNREF, 0x0b});
+  Bytes code = leb(2000);
+  for (int i = 0; i < 2000; ++i) code.insert(code.end(), one.begin(), one.end());
+  const auto big = text::wasm_to_wat(kHeader + section(kType, vec({func_type({}, {})})) +
+                                     section(kFunction, leb(2000) + Bytes(2000, 0)) + section(kCode, code));
+  ASSERT_FALSE(big);
+  EXPECT_EQ(big.error().category, ErrorCategory::limit);
+}
+
 TEST(Printer, PrintsInvalidModulesButNotMalformedOnes) {
   const Bytes invalid = OneFunction{.code = {0x1a, 0x10, 77}}.bytes();
   EXPECT_ERROR("type mismatch", invalid);
