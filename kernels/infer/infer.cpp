@@ -34,8 +34,8 @@ using Rule = Result<DataType> (*)(InferContext&);
 [[maybe_unused]] Result<DataType> i64(InferContext&) { return DataType::i64; }
 [[maybe_unused]] Result<DataType> i32(InferContext&) { return DataType::i32; }
 [[maybe_unused]] Result<DataType> f32(InferContext&) { return DataType::f32; }
-[[maybe_unused]] Result<DataType> pooled(InferContext& c) {  // MaxPool: values, then indices
-  if (c.outputs.size() > 1) c.outputs[1].type = DataType::i64;
+[[maybe_unused]] Result<DataType> pooled(InferContext& c) {  // values, then indices and counts
+  for (std::size_t i = 1; i < c.outputs.size(); ++i) c.outputs[i].type = DataType::i64;
   return c.inputs[0].type;
 }
 [[maybe_unused]] Result<DataType> value(InferContext& c) {  // ConstantOfShape
