@@ -151,8 +151,7 @@ std::string InstrPrinter::immediates(const Instr& i, u32 owner) const {
     case Imm::type_type: return index(type, i.index) + index(type, i.index2);
     case Imm::type_data: return index(type, i.index) + index(data, i.index2);
     case Imm::type_elem: return index(type, i.index) + index(elem, i.index2);
-    // After the legacy catch an identifier would be the block's label.
-    case Imm::tag: return i.op == Op::catch_ ? fmt::format(" {}", i.index) : index(tag, i.index);
+    case Imm::tag: return index(tag, i.index);
     case Imm::try_table: {
       std::string out = block_type(i.block);
       for (const CatchClause& c : i.catches) {

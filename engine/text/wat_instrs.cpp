@@ -223,7 +223,8 @@ void InstrParser::plain_try(ByteWriter& out) {
   bool caught = false;
   while (take_keyword("catch")) {
     caught = true;
-    end_label(own);
+    // The block's label may be repeated before the tag.
+    if (is(TokenKind::id) && (is(TokenKind::id, 1) || is(TokenKind::number, 1))) end_label(own);
     write_op(out, Op::catch_);
     out.unsigned_leb(index(tags));
     instructions(out);

@@ -117,7 +117,7 @@ TEST(Printer, InstructionsWithUnusualImmediates) {
 TEST(Printer, LegacyExceptionsBranchHintsAndCustomSections) {
   expect_prints(
       "(module (tag $e) (func (try (do) (catch $e rethrow 0) (catch_all)) (try (do) (delegate 0))))",
-      "catch 0\n");
+      "catch $e\n");
   expect_prints(
       "(module (func (param i32) (@metadata.code.branch_hint \"\\01\") (if (local.get 0) (then nop))))",
       "(@metadata.code.branch_hint \"\\01\")\n    if");
