@@ -34,10 +34,14 @@ function(tenon_library name)
   add_library(tenon::${name} ALIAS tenon_${name})
 endfunction()
 
-# The standard headers that nearly every file uses.
+# The standard headers that nearly every file uses; files still include what they use. System headers only, and by name:
+# the generated header then has no path of this checkout in it, and compiler caches can serve others.
+set(TENON_PCH_HEADERS algorithm array bit cstddef cstdint cstring expected functional limits map memory
+    mutex optional span string string_view unordered_map utility variant vector fmt/format.h)
 function(tenon_pch target)
-  target_precompile_headers(${target} PRIVATE
-    $<$<COMPILE_LANGUAGE:CXX>:${CMAKE_SOURCE_DIR}/cmake/pch.h>)
+  foreach(header IN LISTS TENON_PCH_HEADERS)
+    target_precompile_headers(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:<${header}$<ANGLE-R>>")
+  endforeach()
 endfunction()
 
 # tenon_plugin(NAME): <build>/tenon-<NAME>.so from tenon::<NAME>, which defines TENON_PLUGIN (engine/runtime/plugin.h).
