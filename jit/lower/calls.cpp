@@ -137,7 +137,7 @@ V indirect_callee(L& l, const Instr& i) {
   l.trap_if(b.CreateICmpUGE(index, size), TrapCode::undefined_element);
   V elements = u.load(b, u.ptr(), table, offsetof(TableDesc, elements), AliasClass::table);
   V callee = u.load(b, u.ptr(), b.CreateInBoundsGEP(u.i64(), elements, index), 0, AliasClass::table);
-  l.trap_if(b.CreateIsNull(callee), TrapCode::uninitialized_element);
+  l.trap_if(b.CreateIsNull(callee), TrapCode::uninitialized_element, index);
   V wanted = l.load_vm(u.i32(), l.plan().layout.types + u64{i.index} * sizeof(u32), true);
   V found = u.load(b, u.i32(), callee, offsetof(FuncRef, type), AliasClass::runtime, true);
   V same = b.CreateICmpEQ(found, wanted);

@@ -259,20 +259,21 @@ void FuncLowering::return_results() {
   reachable_ = false;
 }
 
-void FuncLowering::trap(TrapCode code) {
-  auto* call = b_.CreateCall(unit_.raise_function(),
-                             {vm_, i64(static_cast<u64>(code) << 32 | (offset_ & 0xffff'ffff))});
+void FuncLowering::trap(TrapCode code, Value index) {
+  Value site = i64(static_cast<u64>(code) << 32 | (offset_ & 0xffff'ffff));
+  auto* call = index ? unit_.call_helper(b_, store_context_, Helper::tenon_jit_raise_at, {vm_, site, index})
+                     : b_.CreateCall(unit_.raise_function(), {vm_, site});
   call->setDoesNotReturn();
   call->setTailCallKind(llvm::CallInst::TCK_NoTail);
   b_.CreateUnreachable();
 }
 
-void FuncLowering::trap_if(Value condition, TrapCode code) {
+void FuncLowering::trap_if(Value condition, TrapCode code, Value index) {
   llvm::BasicBlock* cold = new_block("trap");
   llvm::BasicBlock* next = new_block();
   b_.CreateCondBr(condition, cold, next, unit_.unlikely());
   switch_to(cold);
-  trap(code);
+  trap(code, index);
   switch_to(next);
 }
 

@@ -74,9 +74,9 @@ class FuncLowering {
   void switch_to(llvm::BasicBlock* block) { b_.SetInsertPoint(block); }
 
   // Traps.
-  void trap_if(Value condition, TrapCode code);
-  void trap(TrapCode code);                // ends the block
-  void trap_unless_none(Value trap_code);  // of a helper that gives a TrapCode
+  void trap_if(Value condition, TrapCode code, Value index = nullptr);  // with an i64 that the message names
+  void trap(TrapCode code, Value index = nullptr);                      // ends the block
+  void trap_unless_none(Value trap_code);                               // of a helper that gives a TrapCode
   // Keeps loads and stores in the guest's order around it; with a value: that value is computed before.
   void barrier(Value keep_alive = nullptr);
   void check_interrupt();

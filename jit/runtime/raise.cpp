@@ -50,6 +50,11 @@ void append_backtrace(TrapRecord& record, const NativeFrame* frame, u64 first_of
 
 const NativeFrame* this_frame(void* frame_address) { return static_cast<const NativeFrame*>(frame_address); }
 
+[[noreturn]] void leave_by_trap(StoreContext* store, const NativeFrame* frame, u64 site) {
+  append_backtrace(store->store->trap(), frame, site & 0xffff'ffff);
+  tenon_jit_leave(store, Status::trap);
+}
+
 // Runs on the faulting thread's own stack once the signal handler has returned.
 [[noreturn]] void raise_fault(u64 pc, const NativeFrame* frame) {
   TENON_FORGET_FRAMES();
@@ -94,10 +99,14 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 
 void tenon_jit_raise(VMContext* vm, u64 site) {
   TENON_FORGET_FRAMES();
-  StoreContext* store = vm->store;
-  store->store->raise(static_cast<TrapCode>(site >> 32));
-  append_backtrace(store->store->trap(), this_frame(__builtin_frame_address(0)), site & 0xffff'ffff);
-  tenon_jit_leave(store, Status::trap);
+  vm->store->store->raise(static_cast<TrapCode>(site >> 32));
+  leave_by_trap(vm->store, this_frame(__builtin_frame_address(0)), site);
+}
+
+void tenon_jit_raise_at(VMContext* vm, u64 site, u64 index) {
+  TENON_FORGET_FRAMES();
+  vm->store->store->raise(static_cast<TrapCode>(site >> 32), std::to_string(index));
+  leave_by_trap(vm->store, this_frame(__builtin_frame_address(0)), site);
 }
 
 void tenon_jit_reraise(StoreContext* store, u32 status) {

@@ -12,6 +12,8 @@ extern "C" {
 // A trap found by an explicit check in the calling compiled function. `site`: TrapCode in the upper half, the
 // instruction's offset in the module in the lower.
 [[noreturn]] void tenon_jit_raise(VMContext* vm, u64 site);
+// The same with the index that the message names.
+[[noreturn]] void tenon_jit_raise_at(VMContext* vm, u64 site, u64 index);
 // A status that the caller got from an array entry, or a helper that has already told the store.
 [[noreturn]] void tenon_jit_reraise(StoreContext* store, u32 status);
 // After self->array_entry gave a status other than ok: makes pending tail calls, raises anything else.

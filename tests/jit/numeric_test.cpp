@@ -1,5 +1,6 @@
-// Every fixed-signature numeric and vector instruction, compiled, against the functions that define its meaning
-// (engine/sem), on edge values: with operands from parameters, and with constant ones that LLVM folds.
+// Every fixed-signature numeric and vector instruction, compiled, against the functions that define its
+// meaning (engine/sem), on edge values: with operands from parameters, and with constant ones that LLVM
+// folds.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -78,8 +79,7 @@ constexpr bool tested() {
 }
 template <Op op>
 void add(std::vector<Case>& cases) {
-  if constexpr (tested<op>())
-    cases.push_back({op, [](const Slot* in) { return evaluate(kSem<op>, in); }});
+  if constexpr (tested<op>()) cases.push_back({op, [](const Slot* in) { return evaluate(kSem<op>, in); }});
 }
 std::vector<Case> all_cases() {
   std::vector<Case> cases;
@@ -88,24 +88,54 @@ std::vector<Case> all_cases() {
   return cases;
 }
 
-constexpr u64 kInts32[] = {0, 1, 2, 31, 32, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0x7fff'ffff, 0x8000'0000, 0xffff'ffff,
-                           0x1234'5678};
-constexpr u64 kInts64[] = {0, 1, 63, 64, 0x80, 0x8000, 0x7fff'ffff, 0x8000'0000, 0xffff'ffff, 0x7fff'ffff'ffff'ffff,
-                           0x8000'0000'0000'0000, ~u64{0}, 0x0123'4567'89ab'cdef};
+constexpr u64 kInts32[] = {0,    1,      2,      31,          32,          0x7f,        0x80,
+                           0xff, 0x7fff, 0x8000, 0x7fff'ffff, 0x8000'0000, 0xffff'ffff, 0x1234'5678};
+constexpr u64 kInts64[] = {0,
+                           1,
+                           63,
+                           64,
+                           0x80,
+                           0x8000,
+                           0x7fff'ffff,
+                           0x8000'0000,
+                           0xffff'ffff,
+                           0x7fff'ffff'ffff'ffff,
+                           0x8000'0000'0000'0000,
+                           ~u64{0},
+                           0x0123'4567'89ab'cdef};
 std::vector<u64> floats32() {
-  std::vector<u64> v{0x7f80'0001, 0xffc0'0000, 0x7fc0'1234, 0x7f80'0000, 0xff80'0000, 0x0000'0001, 0x8000'0001};
+  std::vector<u64> v{0x7f80'0001, 0xffc0'0000, 0x7fc0'1234, 0x7f80'0000,
+                     0xff80'0000, 0x0000'0001, 0x8000'0001};
   for (f32 f : {0.0f, -0.0f, 1.0f, -1.0f, 0.5f, 1.5f, 2.5f, -2.5f, 3.4e38f, 2147483648.0f, 2147483520.0f,
-                -2147483648.0f, -2147483904.0f, 4294967296.0f, 4294967040.0f, 9.2233720368547758e18f, -0.9999999f,
-                1.8446744073709552e19f, 8388609.0f})
+                -2147483648.0f, -2147483904.0f, 4294967296.0f, 4294967040.0f, 9.2233720368547758e18f,
+                -0.9999999f, 1.8446744073709552e19f, 8388609.0f})
     v.push_back(std::bit_cast<u32>(f));
   return v;
 }
 std::vector<u64> floats64() {
-  std::vector<u64> v{0x7ff0'0000'0000'0001, 0xfff8'0000'0000'0000, 0x7ff8'0000'0000'1234, 0x7ff0'0000'0000'0000,
-                     0xfff0'0000'0000'0000, 1};
-  for (f64 f : {0.0, -0.0, 1.0, -1.0, 0.5, 1.5, 2.5, -2.5, 1e300, 2147483647.0, 2147483648.0, -2147483648.5,
-                -2147483649.0, 4294967295.5, 4294967296.0, 9223372036854775807.0, -9223372036854775808.0,
-                1.8446744073709552e19, -0.99999, 1e-310, 3.5e38})
+  std::vector<u64> v{0x7ff0'0000'0000'0001, 0xfff8'0000'0000'0000, 0x7ff8'0000'0000'1234,
+                     0x7ff0'0000'0000'0000, 0xfff0'0000'0000'0000, 1};
+  for (f64 f : {0.0,
+                -0.0,
+                1.0,
+                -1.0,
+                0.5,
+                1.5,
+                2.5,
+                -2.5,
+                1e300,
+                2147483647.0,
+                2147483648.0,
+                -2147483648.5,
+                -2147483649.0,
+                4294967295.5,
+                4294967296.0,
+                9223372036854775807.0,
+                -9223372036854775808.0,
+                1.8446744073709552e19,
+                -0.99999,
+                1e-310,
+                3.5e38})
     v.push_back(std::bit_cast<u64>(f));
   return v;
 }
@@ -123,11 +153,15 @@ std::vector<std::vector<u64>> operands(char letter) {
     case 'd': add(floats64()); break;
     default: {
       std::mt19937_64 random(7);
-      out = {{0, 0}, {~u64{0}, ~u64{0}}, {0x8080'8080'8080'8080, 0x7f7f'7f7f'7f7f'7f7f},
-             {0x8000'8000'7fff'7fff, 0x8000'0000'7fff'ffff}, {0x8000'0000'0000'0000, 0x7fff'ffff'ffff'ffff},
+      out = {{0, 0},
+             {~u64{0}, ~u64{0}},
+             {0x8080'8080'8080'8080, 0x7f7f'7f7f'7f7f'7f7f},
+             {0x8000'8000'7fff'7fff, 0x8000'0000'7fff'ffff},
+             {0x8000'0000'0000'0000, 0x7fff'ffff'ffff'ffff},
              {0x0706'0504'0302'0100, 0xff10'0f0e'0d0c'8b0a}};
       const auto f = floats32();
-      for (size_t i = 0; i + 3 < f.size(); i += 3) out.push_back({f[i] | f[i + 1] << 32, f[i + 2] | f[i + 3] << 32});
+      for (size_t i = 0; i + 3 < f.size(); i += 3)
+        out.push_back({f[i] | f[i + 1] << 32, f[i + 2] | f[i + 3] << 32});
       const auto d = floats64();
       for (size_t i = 0; i + 1 < d.size(); i += 2) out.push_back({d[i], d[i + 1]});
       for (int i = 0; i < 4; ++i) out.push_back({random(), random()});
@@ -137,7 +171,11 @@ std::vector<std::vector<u64>> operands(char letter) {
 }
 
 const char* type_name(char letter) {
-  return letter == 'i' ? "i32" : letter == 'l' ? "i64" : letter == 'f' ? "f32" : letter == 'd' ? "f64" : "v128";
+  return letter == 'i'   ? "i32"
+         : letter == 'l' ? "i64"
+         : letter == 'f' ? "f32"
+         : letter == 'd' ? "f64"
+                         : "v128";
 }
 std::string constant(char letter, const std::vector<u64>& v) {
   switch (letter) {
@@ -149,7 +187,8 @@ std::string constant(char letter, const std::vector<u64>& v) {
   }
 }
 
-std::string function(const OpInfo& info, std::string_view name, const std::vector<std::vector<u64>>* constants) {
+std::string function(const OpInfo& info, std::string_view name,
+                     const std::vector<std::vector<u64>>* constants) {
   std::string params, results, args;
   for (u32 p = 0; p < info.signature.param_count; ++p) {
     const char letter = info.signature.params[p];
@@ -201,8 +240,9 @@ void check(const OpInfo& info, const Expected& expected, const Outcome& actual, 
   ASSERT_EQ(expected.trap, actual.trap) << what;
   if (expected.trap != TrapCode::none || relaxed(info)) return;
   EXPECT_TRUE(same(info, expected.slots, actual.slots.data()))
-      << what << fmt::format(": expected {:#x} {:#x}, got {:#x} {:#x}", expected.slots[0].u64_,
-                             expected.slots[1].u64_, actual.slots[0].u64_, actual.slots.back().u64_);
+      << what
+      << fmt::format(": expected {:#x} {:#x}, got {:#x} {:#x}", expected.slots[0].u64_,
+                     expected.slots[1].u64_, actual.slots[0].u64_, actual.slots.back().u64_);
 }
 
 // Calls f with every combination of operands, or a sample of them.
@@ -302,7 +342,8 @@ TEST_P(Numeric, NeutralConstantsDoNotLetSignallingNansThrough) {
   for (const char* name : {"div", "neg", "sub", "promote", "ceil"})
     EXPECT_EQ(g.call(name, {snan64}).as_u64() & 0x7ff8'0000'0000'0000u, 0x7ff8'0000'0000'0000u) << name;
   for (const char* name : {"mul4", "sub4"})
-    EXPECT_EQ(g.call(name, {snan32 << 32 | snan32, 0}).as_u64() & 0x7fc0'0000'7fc0'0000u, 0x7fc0'0000'7fc0'0000u)
+    EXPECT_EQ(g.call(name, {snan32 << 32 | snan32, 0}).as_u64() & 0x7fc0'0000'7fc0'0000u,
+              0x7fc0'0000'7fc0'0000u)
         << name;
 }
 
