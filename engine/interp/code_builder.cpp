@@ -7,6 +7,7 @@ using Where = Operand::Where;
 
 u32 CodeBuilder::emit(Handler handler, u32 size, Fields f) {
   const u32 at = position();
+  starts_.push_back(at);
   code_.resize(code_.size() + size / sizeof(u64));
   put(at, handler);
   put(at + kFieldA, static_cast<u16>(f.a));
@@ -16,6 +17,19 @@ u32 CodeBuilder::emit(Handler handler, u32 size, Fields f) {
   last_ = at;
   last_move_ = kNone;
   return at;
+}
+
+void CodeBuilder::join_instructions(std::span<const u32> barriers) {
+  auto barrier = barriers.begin();
+  for (size_t i = 0; i + 1 < starts_.size(); ++i) {
+    const u32 second = starts_[i + 1];
+    while (barrier != barriers.end() && *barrier < second) ++barrier;
+    if (barrier != barriers.end() && *barrier == second) continue;
+    const Handler both = super_handler(get<Handler>(starts_[i]), get<Handler>(second));
+    if (!both) continue;
+    put(starts_[i], both);
+    ++i;
+  }
 }
 
 void CodeBuilder::label() {
@@ -131,12 +145,12 @@ void CodeBuilder::emit_move(u32 from, u32 to, bool wide) {
   if (wide) {
     emit(&ctl::move128, 16, {.a = from, .d = to});
   } else if (last_move_ != kNone && last_move_ == last_) {
-    put(last_move_, Handler{&ctl::move_two});
+    put(last_move_, ctl::move_two);
     put(last_move_ + kFieldB, static_cast<u16>(from));
     put(last_move_ + kFieldC, static_cast<u16>(to));
     last_move_ = kNone;
   } else {
-    last_move_ = emit(&ctl::move, 16, {.a = from, .d = to});
+    last_move_ = emit(ctl::move, 16, {.a = from, .d = to});
   }
 }
 
@@ -144,7 +158,7 @@ void CodeBuilder::emit_constant(ValKind kind, u64 bits, u32 to) {
   wrote(to, 1);
   const bool narrow = kind == ValKind::i32 || kind == ValKind::f32 || bits >> 32 == 0;
   // const32 has its value where B and C would be.
-  const u32 at = emit(narrow ? &ctl::const32 : &ctl::const64, narrow ? 16 : 24, {.d = to});
+  const u32 at = emit(narrow ? ctl::const32 : Handler{&ctl::const64}, narrow ? 16 : 24, {.d = to});
   if (narrow)
     put(at + kFieldImm, static_cast<u32>(bits));
   else
@@ -153,8 +167,8 @@ void CodeBuilder::emit_constant(ValKind kind, u64 bits, u32 to) {
 
 void CodeBuilder::emit_accumulator_store(ValKind kind, u32 to) {
   wrote(to, kind == ValKind::v128 ? 2 : 1);
-  const Handler h = kind == ValKind::v128 ? &ctl::store_x128 : in_x(kind) ? &ctl::store_x64 : &ctl::store_r0;
-  emit(h, 16, {.d = to});
+  const Class cls = kind == ValKind::v128 ? Class::x128 : in_x(kind) ? Class::x64 : Class::r0;
+  emit(ctl::store_accumulator_handler(cls), 16, {.d = to});
 }
 
 void CodeBuilder::emit_result(Handler plain, Handler stored, u32 size, Fields fields, ValKind kind) {
@@ -213,6 +227,7 @@ void CodeBuilder::save_aliases(u32 local) {
   }
   if (held_by) {
     const u32 at = position();
+    starts_.push_back(at);
     code_.insert(code_.end(), held.begin(), held.end());
     last_ = (*held_by)->producer = at;
     last_move_ = kNone;

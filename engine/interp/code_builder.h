@@ -3,6 +3,7 @@
 #pragma once
 #include <array>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "engine/interp/code.h"
@@ -53,8 +54,12 @@ class CodeBuilder {
   // Takes back the last instruction.
   void erase_from(u32 position) {
     code_.resize(position / sizeof(u64));
+    while (!starts_.empty() && starts_.back() >= position) starts_.pop_back();
     last_ = last_move_ = kNone;
   }
+  // Joins instructions that follow each other (tables.h, super_handler), except across `barriers`, positions
+  // in ascending order. When everything else is written.
+  void join_instructions(std::span<const u32> barriers);
   // Code can be reached from elsewhere from here on: nothing is known of the accumulators.
   void label();
   u32 last() const { return last_; }
@@ -129,6 +134,7 @@ class CodeBuilder {
 
   static constexpr u32 kNone = ~0u;
   std::vector<u64> code_;
+  std::vector<u32> starts_;  // of each instruction
   std::vector<CodeMark> marks_;
   u32 last_ = kNone;       // position of the last instruction, if no label followed
   u32 last_move_ = kNone;  // it is a single move that another one can join

@@ -1,7 +1,7 @@
 // Handlers of control, variable, reference, table, bulk and GC instructions, which the translator names one
 // by one. Fields are given in brackets; ext is the first 64-bit extension.
 #pragma once
-#include "engine/interp/dispatch.h"
+#include "engine/interp/moves.h"
 
 namespace tenon::interp::ctl {
 
@@ -38,20 +38,16 @@ TENON_DECLARE(check_interruption);  // fuel and epochs; only translated when the
 TENON_DECLARE(unreachable);
 
 // Moves. Accumulators stay as they are.
-TENON_DECLARE(move);       // [a, d]
-TENON_DECLARE(move_two);   // [a to d, then b to c]
-TENON_DECLARE(move128);    // [a, d]
-TENON_DECLARE(store_r0);   // [d]
-TENON_DECLARE(store_x64);  // [d]
-TENON_DECLARE(store_x128);
-TENON_DECLARE(const32);   // [imm, d], zero-extended
-TENON_DECLARE(const64);   // [d] ext: value
-TENON_DECLARE(const128);  // [d] ext: value; also to the accumulator
-// [a, b, c condition, d]; classes: integer, scalar float, vector
-enum class Class : u8 { r0, x64, x128 };
-Handler select_handler(Class cls, bool condition_in_r0, bool store);
-Handler global_get_handler(Class cls, bool store);     // [d] ext: GlobalCell*
-Handler global_set_handler(Class cls, bool from_reg);  // [a] ext: GlobalCell*
+inline constexpr Handler move = &single<MoveStep>;         // [a, d]
+inline constexpr Handler move_two = &single<MoveTwoStep>;  // [a to d, then b to c]
+TENON_DECLARE(move128);                                    // [a, d]
+inline constexpr Handler const32 = &single<Const32Step>;   // [imm, d], zero-extended
+Handler store_accumulator_handler(Class cls);              // [d]
+TENON_DECLARE(const64);                                    // [d] ext: value
+TENON_DECLARE(const128);                                   // [d] ext: value; also to the accumulator
+Handler select_handler(Class cls, bool condition_in_r0, bool store);  // [a, b, c condition, d]
+Handler global_get_handler(Class cls, bool store);                    // [d] ext: GlobalCell*
+Handler global_set_handler(Class cls, bool from_reg);                 // [a] ext: GlobalCell*
 
 // Memories and tables. Indices are 32-bit in the extensions.
 TENON_DECLARE(memory_size);  // [c page shift, d] ext: MemoryDesc*

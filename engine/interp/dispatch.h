@@ -86,6 +86,23 @@ inline void to_reg(u64& r0, V128& x0, T v) {
 }
 #pragma clang diagnostic pop
 
+// A step is what one instruction does, without dispatch, so that handlers for one instruction and for several
+// in a row (superinstructions.def) are made of the same code. exec() leaves pc at the next instruction; or it
+// gives false, with pc at its own and what kFail needs in r0; kFail is null when it never does.
+#define TENON_STEP                                                                                        \
+  [[gnu::always_inline]] static bool exec([[maybe_unused]] const u8*& pc, [[maybe_unused]] Slot* fp,      \
+                                          [[maybe_unused]] u8* mem, [[maybe_unused]] const VMContext* vm, \
+                                          [[maybe_unused]] u64 mem_len, [[maybe_unused]] u64& r0,         \
+                                          [[maybe_unused]] V128& x0)
+
+template <class Step>
+TENON_HANDLER single(TENON_INTERP_PARAMS) {
+  if (!Step::exec(pc, fp, mem, vm, mem_len, r0, x0)) [[unlikely]] {
+    if constexpr (Step::kFail != nullptr) TENON_TAIL(Step::kFail);
+  }
+  TENON_DISPATCH();
+}
+
 // Reloads what is cached of memory 0, after anything that may have grown it or changed the instance.
 MemoryDesc* memory0(VMContext* vm);
 inline void load_memory(VMContext* vm, u8*& mem, u64& mem_len) {

@@ -99,33 +99,8 @@ TENON_HANDLER check_interruption(TENON_INTERP_PARAMS) {
 
 TENON_HANDLER unreachable(TENON_INTERP_PARAMS) { TENON_TRAP(TrapCode::unreachable); }
 
-TENON_HANDLER move(TENON_INTERP_PARAMS) {
-  *slot_at(pc, fp, kFieldD) = *slot_at(pc, fp, kFieldA);
-  TENON_NEXT(16);
-}
-TENON_HANDLER move_two(TENON_INTERP_PARAMS) {
-  *slot_at(pc, fp, kFieldD) = *slot_at(pc, fp, kFieldA);
-  *slot_at(pc, fp, kFieldC) = *slot_at(pc, fp, kFieldB);
-  TENON_NEXT(16);
-}
 TENON_HANDLER move128(TENON_INTERP_PARAMS) {
   to_slot(slot_at(pc, fp, kFieldD), from_slot<V128>(slot_at(pc, fp, kFieldA)));
-  TENON_NEXT(16);
-}
-TENON_HANDLER store_r0(TENON_INTERP_PARAMS) {
-  slot_at(pc, fp, kFieldD)->u64_ = r0;
-  TENON_NEXT(16);
-}
-TENON_HANDLER store_x64(TENON_INTERP_PARAMS) {
-  slot_at(pc, fp, kFieldD)->u64_ = x0[0];
-  TENON_NEXT(16);
-}
-TENON_HANDLER store_x128(TENON_INTERP_PARAMS) {
-  to_slot(slot_at(pc, fp, kFieldD), x0);
-  TENON_NEXT(16);
-}
-TENON_HANDLER const32(TENON_INTERP_PARAMS) {
-  slot_at(pc, fp, kFieldD)->u64_ = read<u32>(pc, kFieldImm);
   TENON_NEXT(16);
 }
 TENON_HANDLER const64(TENON_INTERP_PARAMS) {
@@ -140,86 +115,42 @@ TENON_HANDLER const128(TENON_INTERP_PARAMS) {
 
 namespace {
 
-template <Class>
-struct ClassType {
-  using type = u64;
-};
-template <>
-struct ClassType<Class::x64> {
-  using type = f64;
-};
-template <>
-struct ClassType<Class::x128> {
-  using type = V128;
-};
-
-template <Class cls, bool in_r0, bool store>
-TENON_HANDLER select(TENON_INTERP_PARAMS) {
-  using T = typename ClassType<cls>::type;
-  const u32 condition = in_r0 ? static_cast<u32>(r0) : slot_at(pc, fp, kFieldC)->u32_;
-  const u16 from = condition ? read<u16>(pc, kFieldA) : read<u16>(pc, kFieldB);
-  const T v = from_slot<T>(fp + from);
-  if constexpr (store) to_slot(slot_at(pc, fp, kFieldD), v);
-  to_reg(r0, x0, v);
-  TENON_NEXT(16);
-}
-
-template <Class cls, bool store>
-TENON_HANDLER global_get(TENON_INTERP_PARAMS) {
-  using T = typename ClassType<cls>::type;
-  const T v = from_slot<T>(&read<const GlobalCell*>(pc, kFieldExt)->lo);
-  if constexpr (store) to_slot(slot_at(pc, fp, kFieldD), v);
-  to_reg(r0, x0, v);
-  TENON_NEXT(24);
-}
-
-template <Class cls, bool from_acc>
-TENON_HANDLER global_set(TENON_INTERP_PARAMS) {
-  using T = typename ClassType<cls>::type;
-  const T v = from_acc ? from_reg<T>(r0, x0) : from_slot<T>(slot_at(pc, fp, kFieldA));
-  to_slot(&read<GlobalCell*>(pc, kFieldExt)->lo, v);
-  TENON_NEXT(24);
-}
-
 // One handler for each class, by number.
-template <template <Class> class H>
-constexpr Handler by_class(Class c) {
-  constexpr Handler table[] = {H<Class::r0>::value, H<Class::x64>::value, H<Class::x128>::value};
+template <template <Class> class Step>
+Handler by_class(Class c) {
+  constexpr Handler table[] = {&single<Step<Class::r0>>, &single<Step<Class::x64>>,
+                               &single<Step<Class::x128>>};
   return table[static_cast<u32>(c)];
 }
-template <bool a, bool b>
-struct Select {
-  template <Class c>
-  struct Of {
-    static constexpr Handler value = &select<c, a, b>;
-  };
-};
-template <bool a>
-struct GlobalGet {
-  template <Class c>
-  struct Of {
-    static constexpr Handler value = &global_get<c, a>;
-  };
-};
-template <bool a>
-struct GlobalSet {
-  template <Class c>
-  struct Of {
-    static constexpr Handler value = &global_set<c, a>;
-  };
-};
+template <Class c>
+using SelectSlot = SelectStep<c, false, false>;
+template <Class c>
+using SelectSlotStore = SelectStep<c, false, true>;
+template <Class c>
+using SelectReg = SelectStep<c, true, false>;
+template <Class c>
+using SelectRegStore = SelectStep<c, true, true>;
+template <Class c>
+using Get = GlobalGetStep<c, false>;
+template <Class c>
+using GetStore = GlobalGetStep<c, true>;
+template <Class c>
+using SetSlot = GlobalSetStep<c, false>;
+template <Class c>
+using SetReg = GlobalSetStep<c, true>;
 
 }  // namespace
 
 Handler select_handler(Class cls, bool in_r0, bool store) {
-  if (in_r0) return store ? by_class<Select<true, true>::Of>(cls) : by_class<Select<true, false>::Of>(cls);
-  return store ? by_class<Select<false, true>::Of>(cls) : by_class<Select<false, false>::Of>(cls);
+  if (in_r0) return store ? by_class<SelectRegStore>(cls) : by_class<SelectReg>(cls);
+  return store ? by_class<SelectSlotStore>(cls) : by_class<SelectSlot>(cls);
 }
 Handler global_get_handler(Class cls, bool store) {
-  return store ? by_class<GlobalGet<true>::Of>(cls) : by_class<GlobalGet<false>::Of>(cls);
+  return store ? by_class<GetStore>(cls) : by_class<Get>(cls);
 }
 Handler global_set_handler(Class cls, bool from_reg) {
-  return from_reg ? by_class<GlobalSet<true>::Of>(cls) : by_class<GlobalSet<false>::Of>(cls);
+  return from_reg ? by_class<SetReg>(cls) : by_class<SetSlot>(cls);
 }
+Handler store_accumulator_handler(Class cls) { return by_class<StoreAccStep>(cls); }
 
 }  // namespace tenon::interp::ctl

@@ -1,44 +1,8 @@
 // Handlers of loads, stores and atomic accesses. Bounds are checked here, always.
-#include "engine/interp/handlers_num.h"
+#include "engine/interp/steps.h"
 
 namespace tenon::interp {
 namespace {
-
-// The end of the access, relative to memory 0; widths are added in the immediate.
-template <Src address>
-u64 end_of_access(const u8* pc, Slot* fp, u64 r0, V128 x0) {
-  const u64 offset = read<u32>(pc, kFieldImm);
-  if constexpr (address == Src::imm)
-    return offset;
-  else
-    return offset + operand<address, u32>(pc, fp, r0, x0, kFieldA);
-}
-
-template <Op op, Src address, bool store>
-TENON_HANDLER load(TENON_INTERP_PARAMS) {
-  const u64 end = end_of_access<address>(pc, fp, r0, x0);
-  if (end > mem_len) [[unlikely]]
-    TENON_TAIL(memory_slow);
-  const auto value = kSem<op>(mem + end - op_info(op).width);
-  if constexpr (store) to_slot(slot_at(pc, fp, kFieldD), value);
-  to_reg(r0, x0, value);
-  TENON_NEXT(16);
-}
-
-template <Op op, Src address, Src value>
-TENON_HANDLER store(TENON_INTERP_PARAMS) {
-  const u64 end = end_of_access<address>(pc, fp, r0, x0);
-  if (end > mem_len) [[unlikely]]
-    TENON_TAIL(memory_slow);
-  using T = Param<op, 1>;
-  T v;
-  if constexpr (value == Src::imm)
-    v = read<T>(pc, kFieldExt);
-  else
-    v = operand<value, T>(pc, fp, r0, x0, kFieldD);
-  kSem<op>(mem + end - op_info(op).width, v);
-  TENON_NEXT((value == Src::imm ? 24 : 16));
-}
 
 // Where the extension of memory_handler forms has what.
 constexpr u32 kOffset = 16, kDesc = 24, kLane = 32, kIs64 = 33, kSlowSize = 40;
@@ -98,14 +62,14 @@ template <Op op, Src address>
 constexpr void add_fast(MemoryForms& f) {
   auto& row = f.fast[static_cast<u32>(address)];
   if constexpr (kLoads<op>) {
-    row[0] = &load<op, address, false>;
-    row[1] = &load<op, address, true>;
+    row[0] = &single<LoadStep<op, address, false>>;
+    row[1] = &single<LoadStep<op, address, true>>;
   } else {
     using T = Param<op, 1>;
-    row[0] = &store<op, address, Src::slot>;
+    row[0] = &single<StoreStep<op, address, Src::slot>>;
     // Address and value may both be accumulators when they are of different classes.
-    if constexpr (address != Src::reg || kInX<T>) row[1] = &store<op, address, Src::reg>;
-    if constexpr (!std::is_same_v<T, V128>) row[2] = &store<op, address, Src::imm>;
+    if constexpr (address != Src::reg || kInX<T>) row[1] = &single<StoreStep<op, address, Src::reg>>;
+    if constexpr (!std::is_same_v<T, V128>) row[2] = &single<StoreStep<op, address, Src::imm>>;
   }
 }
 

@@ -1,5 +1,5 @@
 // Handlers of the scalar numeric rows, and of comparisons fused with a branch.
-#include "engine/interp/handlers_num.h"
+#include "engine/interp/steps.h"
 
 namespace tenon::interp {
 namespace {
@@ -16,33 +16,6 @@ constexpr NumForms kForms[] = {
 #include "engine/opcodes.def"
 };
 
-// An immediate operand lies in the extension, since the target takes the field of 32-bit immediates.
-template <Src src, class T>
-T branch_operand(const u8* pc, Slot* fp, u64 r0, V128 x0, u32 field) {
-  if constexpr (src == Src::imm)
-    return read<T>(pc, kFieldExt);
-  else
-    return operand<src, T>(pc, fp, r0, x0, field);
-}
-
-template <Op op, Src l, Src r, bool sense, bool back>
-TENON_HANDLER branch(TENON_INTERP_PARAMS) {
-  u32 result;
-  const auto a = branch_operand<l, Param<op, 0>>(pc, fp, r0, x0, kFieldA);
-  if constexpr (kOperands<op> == 1)
-    result = kSem<op>(a);
-  else
-    result = kSem<op>(a, branch_operand<r, Param<op, 1>>(pc, fp, r0, x0, l == Src::imm ? kFieldA : kFieldD));
-  if ((result != 0) == sense) {
-    if constexpr (back)
-      if (vm->store->interrupt) [[unlikely]]
-        TENON_TRAP(TrapCode::interrupted);
-    pc += read<i32>(pc, kFieldTarget);
-    TENON_DISPATCH();
-  }
-  TENON_NEXT((l == Src::imm || r == Src::imm ? 24 : 16));
-}
-
 // By sense and direction.
 struct BranchForms {
   Handler form[9][2][2] = {};
@@ -58,11 +31,11 @@ inline constexpr bool kCompares = [] {
 template <Op op, Src l, Src r>
 constexpr void add_branch(BranchForms& f) {
   constexpr u32 i = static_cast<u32>(l) * 3 + static_cast<u32>(r);
-  f.form[i][1][0] = &branch<op, l, r, true, false>;
-  f.form[i][1][1] = &branch<op, l, r, true, true>;
+  f.form[i][1][0] = &branch<BranchStep<op, l, r, true, false>>;
+  f.form[i][1][1] = &branch<BranchStep<op, l, r, true, true>>;
   if constexpr (op_info(op).code >= op_info(Op::f32_eq).code || kOperands<op> == 1) {
-    f.form[i][0][0] = &branch<op, l, r, false, false>;
-    f.form[i][0][1] = &branch<op, l, r, false, true>;
+    f.form[i][0][0] = &branch<BranchStep<op, l, r, false, false>>;
+    f.form[i][0][1] = &branch<BranchStep<op, l, r, false, true>>;
   }
 }
 

@@ -1,5 +1,5 @@
 // Handlers of the vector rows.
-#include "engine/interp/handlers_num.h"
+#include "engine/interp/steps.h"
 
 namespace tenon::interp {
 namespace {

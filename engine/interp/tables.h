@@ -19,6 +19,9 @@ Handler store_handler(Op op, Src address, Src value);
 // addresses (byte). Loads write D and the accumulator. Atomics and lane accesses have this form only.
 Handler memory_handler(Op op);
 
+// A handler that does both instructions, which follow each other in the code, or null.
+Handler super_handler(Handler first, Handler second);
+
 // The parts of the tables, by who has them.
 namespace detail {
 Handler scalar_handler(Op op, Src lhs, Src rhs, bool store);

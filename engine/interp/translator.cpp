@@ -82,6 +82,7 @@ void Translator::finish() {
   f_.frame_slots = code_.max_slot() + 2;  // reading a result as 128 bits may touch one slot more
   f_.marks = std::move(code_.marks());
   for (u32 i : closed_regions_) f_.tries.push_back(std::move(regions_[i]));
+  code_.join_instructions(loop_starts_);
   f_.code = code_.take_code();
   f_.entry = reinterpret_cast<const u8*>(f_.code.data());
   f_.translated = true;
@@ -413,9 +414,9 @@ void Translator::bulk(const Instr& i) {
 
 namespace {
 
-ctl::Class class_of(ValKind k) {
-  if (k == ValKind::v128) return ctl::Class::x128;
-  return k == ValKind::f32 || k == ValKind::f64 ? ctl::Class::x64 : ctl::Class::r0;
+Class class_of(ValKind k) {
+  if (k == ValKind::v128) return Class::x128;
+  return k == ValKind::f32 || k == ValKind::f64 ? Class::x64 : Class::r0;
 }
 
 }  // namespace
@@ -450,7 +451,7 @@ void Translator::select() {
   if (cs.src == Src::imm) cs = {Src::slot, code_.in_slot(condition), 0};
   // The values in slots; the condition may have been made last and stay in the accumulator.
   const u32 slot_b = code_.in_slot(b), slot_a = code_.in_slot(a);
-  const ctl::Class cls = class_of(a.kind);
+  const Class cls = class_of(a.kind);
   code_.emit_result(ctl::select_handler(cls, cs.src == Src::reg, false),
                     ctl::select_handler(cls, cs.src == Src::reg, true), 16,
                     {.a = slot_a, .b = slot_b, .c = cs.slot}, a.kind);

@@ -97,6 +97,7 @@ void Translator::open_block(const Instr& i) {
   if (i.op == Op::loop) {
     code_.label();
     label.loop_start = code_.position();
+    loop_starts_.push_back(label.loop_start);
     if (counts_) check_interruption();
   }
   if (i.op == Op::try_ || i.op == Op::try_table) {

@@ -147,6 +147,7 @@ class Translator {
   std::vector<Label> labels_;
   std::deque<TryRegion> regions_;
   std::vector<u32> closed_regions_;  // innermost first
+  std::vector<u32> loop_starts_;     // nothing is joined across them
   bool dead_ = false;                // nothing is written until the block ends
   u32 dead_depth_ = 0;               // blocks opened meanwhile
   bool counts_ = false;              // fuel or epochs are on

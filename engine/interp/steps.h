@@ -1,5 +1,5 @@
-// Handlers of numeric rows as templates over sem::; instantiated by handlers_scalar.cpp and
-// handlers_simd.cpp.
+// What numeric rows, branches on comparisons, loads and stores do, as templates over sem::. Instantiated by
+// handlers_scalar.cpp, handlers_simd.cpp, handlers_memory.cpp and, in combinations, handlers_super.cpp.
 #pragma once
 #include <array>
 #include <tuple>
@@ -82,16 +82,105 @@ inline auto apply(const u8* pc, Slot* fp, u64 r0, V128 x0, TrapCode& trap) {
 }
 
 template <Op op, Src l, Src r, bool store>
-TENON_HANDLER num(TENON_INTERP_PARAMS) {
-  TrapCode trap = TrapCode::none;
-  const auto result = apply<op, l, r>(pc, fp, r0, x0, trap);
-  if constexpr (Traits<op>::kTraps)
-    if (trap != TrapCode::none) [[unlikely]]
-      TENON_TRAP(trap);
-  if constexpr (store) to_slot(slot_at(pc, fp, kFieldD), result);
-  to_reg(r0, x0, result);
-  TENON_NEXT((num_size<op, l, r>()));
+struct NumStep {
+  static constexpr Handler kFail = &raise_trap_at;
+  TENON_STEP {
+    TrapCode trap = TrapCode::none;
+    const auto result = apply<op, l, r>(pc, fp, r0, x0, trap);
+    if constexpr (Traits<op>::kTraps)
+      if (trap != TrapCode::none) [[unlikely]] {
+        r0 = static_cast<u64>(trap);
+        return false;
+      }
+    if constexpr (store) to_slot(slot_at(pc, fp, kFieldD), result);
+    to_reg(r0, x0, result);
+    pc += num_size<op, l, r>();
+    return true;
+  }
+};
+
+// Comparison and branch. An immediate operand lies in the extension, since the target takes the field of
+// 32-bit immediates.
+template <Src src, class T>
+T branch_operand(const u8* pc, Slot* fp, u64 r0, V128 x0, u32 field) {
+  if constexpr (src == Src::imm)
+    return read<T>(pc, kFieldExt);
+  else
+    return operand<src, T>(pc, fp, r0, x0, field);
 }
+template <Op op, Src l, Src r, bool sense, bool back>
+struct BranchStep {
+  static constexpr bool kBack = back;
+  static constexpr u32 kSize = l == Src::imm || r == Src::imm ? 24 : 16;
+  [[gnu::always_inline]] static bool taken(const u8* pc, Slot* fp, u64 r0, V128 x0) {
+    const auto a = branch_operand<l, Param<op, 0>>(pc, fp, r0, x0, kFieldA);
+    u32 result;
+    if constexpr (kOperands<op> == 1)
+      result = kSem<op>(a);
+    else
+      result =
+          kSem<op>(a, branch_operand<r, Param<op, 1>>(pc, fp, r0, x0, l == Src::imm ? kFieldA : kFieldD));
+    return (result != 0) == sense;
+  }
+};
+// Both ways dispatch by themselves: a selected pc would make everything after wait for the comparison.
+#define TENON_BRANCH(Step)                     \
+  do {                                         \
+    if (Step::taken(pc, fp, r0, x0)) {         \
+      if constexpr (Step::kBack)               \
+        if (vm->store->interrupt) [[unlikely]] \
+          TENON_TRAP(TrapCode::interrupted);   \
+      pc += read<i32>(pc, kFieldTarget);       \
+      TENON_DISPATCH();                        \
+    }                                          \
+    TENON_NEXT(Step::kSize);                   \
+  } while (0)
+template <class Step>
+TENON_HANDLER branch(TENON_INTERP_PARAMS) {
+  TENON_BRANCH(Step);
+}
+
+// Memory 0. The immediate is the end of the access relative to the address; the width is part of it.
+template <Src address>
+u64 end_of_access(const u8* pc, Slot* fp, u64 r0, V128 x0) {
+  const u64 offset = read<u32>(pc, kFieldImm);
+  if constexpr (address == Src::imm)
+    return offset;
+  else
+    return offset + operand<address, u32>(pc, fp, r0, x0, kFieldA);
+}
+template <Op op, Src address, bool store>
+struct LoadStep {
+  static constexpr Handler kFail = &memory_slow;
+  TENON_STEP {
+    const u64 end = end_of_access<address>(pc, fp, r0, x0);
+    if (end > mem_len) [[unlikely]]
+      return false;
+    const auto value = kSem<op>(mem + end - op_info(op).width);
+    if constexpr (store) to_slot(slot_at(pc, fp, kFieldD), value);
+    to_reg(r0, x0, value);
+    pc += 16;
+    return true;
+  }
+};
+template <Op op, Src address, Src value>
+struct StoreStep {
+  static constexpr Handler kFail = &memory_slow;
+  TENON_STEP {
+    const u64 end = end_of_access<address>(pc, fp, r0, x0);
+    if (end > mem_len) [[unlikely]]
+      return false;
+    using T = Param<op, 1>;
+    T v;
+    if constexpr (value == Src::imm)
+      v = read<T>(pc, kFieldExt);
+    else
+      v = operand<value, T>(pc, fp, r0, x0, kFieldD);
+    kSem<op>(mem + end - op_info(op).width, v);
+    pc += value == Src::imm ? 24 : 16;
+    return true;
+  }
+};
 
 // Wide arithmetic: operands in A, B, C and the first extension field, results in D and the slot after it.
 template <Op op>
@@ -122,8 +211,8 @@ inline constexpr bool kWide = op_info(op).signature.result_count == 2;
 template <Op op, Src l, Src r>
 constexpr void add_form(NumForms& f) {
   constexpr u32 i = static_cast<u32>(l) * 3 + static_cast<u32>(r);
-  f.form[i][0] = &num<op, l, r, false>;
-  f.form[i][1] = &num<op, l, r, true>;
+  f.form[i][0] = &single<NumStep<op, l, r, false>>;
+  f.form[i][1] = &single<NumStep<op, l, r, true>>;
 }
 
 template <Op op>
