@@ -104,7 +104,8 @@ Expect<EntryRef> positioned(WasiContext& context, Fd fd, Right right, Errno wron
 
 Expect<Size> fd_read(WasiContext& context, GuestMemory memory, Fd fd, GuestIovecs guest) {
   TRY_ASSIGN(const EntryRef entry, context.file(fd, Right::fd_read, Errno::isdir));
-  TRY_ASSIGN(HostIovecs iovs, HostIovecs::from(memory, guest));
+  HostIovecs iovs;
+  TRY(iovs.load(memory, guest));
   if (entry->reader) return read_stream(*entry, iovs.span());
   TRY(context.ready(*entry, POLLIN));
   return moved(::readv(entry->host.get(), iovs.data(), iovs.count()));
@@ -112,7 +113,8 @@ Expect<Size> fd_read(WasiContext& context, GuestMemory memory, Fd fd, GuestIovec
 
 Expect<Size> fd_write(WasiContext& context, GuestMemory memory, Fd fd, GuestIovecs guest) {
   TRY_ASSIGN(const EntryRef entry, context.file(fd, Right::fd_write));
-  TRY_ASSIGN(HostIovecs iovs, HostIovecs::from(memory, guest));
+  HostIovecs iovs;
+  TRY(iovs.load(memory, guest));
   if (entry->writer) return write_stream(*entry, iovs.span());
   TRY(context.ready(*entry, POLLOUT));
   return write_host(*entry, iovs);
@@ -120,13 +122,15 @@ Expect<Size> fd_write(WasiContext& context, GuestMemory memory, Fd fd, GuestIove
 
 Expect<Size> fd_pread(WasiContext& context, GuestMemory memory, Fd fd, GuestIovecs guest, Filesize offset) {
   TRY_ASSIGN(const EntryRef entry, positioned(context, fd, Right::fd_read, Errno::isdir, offset));
-  TRY_ASSIGN(HostIovecs iovs, HostIovecs::from(memory, guest));
+  HostIovecs iovs;
+  TRY(iovs.load(memory, guest));
   return moved(::preadv(entry->host.get(), iovs.data(), iovs.count(), static_cast<off_t>(offset)));
 }
 
 Expect<Size> fd_pwrite(WasiContext& context, GuestMemory memory, Fd fd, GuestIovecs guest, Filesize offset) {
   TRY_ASSIGN(const EntryRef entry, positioned(context, fd, Right::fd_write, Errno::badf, offset));
-  TRY_ASSIGN(HostIovecs iovs, HostIovecs::from(memory, guest));
+  HostIovecs iovs;
+  TRY(iovs.load(memory, guest));
   return moved(::pwritev(entry->host.get(), iovs.data(), iovs.count(), static_cast<off_t>(offset)));
 }
 

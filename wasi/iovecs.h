@@ -19,20 +19,19 @@ class HostIovecs {
   static constexpr u64 kMaxBytes = 0x7fff'f000;  // what one Linux call moves at most
 
   // fault when a buffer lies outside the memory.
-  static Expect<HostIovecs> from(GuestMemory memory, GuestSpan<Iovec> guest) {
-    HostIovecs out;
-    out.count_ = std::min(guest.size(), kMax);
-    if (out.count_ > out.inline_.size()) out.many_.resize(out.count_);
-    iovec* to = out.data();
+  Expect<> load(GuestMemory memory, GuestSpan<Iovec> guest) {
+    count_ = std::min(guest.size(), kMax);
+    if (count_ > inline_.size()) many_.resize(count_);
+    iovec* to = data();
     u64 room = kMaxBytes;
-    for (u32 i = 0; i < out.count_; i++) {
+    for (u32 i = 0; i < count_; i++) {
       const Iovec v = guest.load(i);
       u8* p = memory.at(v.buf, v.len);
       if (!p) return std::unexpected(Errno::fault);
       to[i] = {p, std::min<u64>(v.len, room)};
       room -= to[i].iov_len;
     }
-    return out;
+    return {};
   }
   iovec* data() { return many_.empty() ? inline_.data() : many_.data(); }
   int count() const { return static_cast<int>(count_); }

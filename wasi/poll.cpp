@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <memory_resource>
+#include <span>
 #include <vector>
 
 #include "wasi/errno.h"
@@ -45,16 +48,18 @@ struct Watch {
 
 class OneOff {
  public:
-  OneOff(const WasiContext& context, std::vector<Subscription> subscriptions)
-      : context_(context), subscriptions_(std::move(subscriptions)) {}
+  // `count` of them lie, unaligned, at `subscriptions`.
+  OneOff(const WasiContext& context, const u8* subscriptions, u32 count)
+      : context_(context), subscriptions_(count, &arena_) {
+    std::memcpy(subscriptions_.data(), subscriptions, count * sizeof(Subscription));
+  }
 
   // Blocks until at least one event is there. Errors: intr, canceled.
   Expect<void> wait() {
     for (u32 i = 0; i < subscriptions_.size(); i++) subscribe(i);
     pollfds_.push_back({context_.cancel_fd(), POLLIN, 0});  // poll(2) ignores -1
     while (true) {
-      u64 timeout = events_.empty() ? kForever : 0;
-      for (const Timer& timer : timers_) timeout = std::min(timeout, timer.remaining());
+      const u64 timeout = events_.empty() ? next_timer() : 0;
       TRY(poll_once(std::min(timeout, kLongestWait)));
       for (size_t i = 0; i < watches_.size(); i++)
         if (pollfds_[i].revents) descriptor_event(watches_[i], pollfds_[i].revents);
@@ -64,9 +69,15 @@ class OneOff {
     }
   }
 
-  const std::vector<Event>& events() const { return events_; }
+  std::span<const Event> events() const { return events_; }
 
  private:
+  u64 next_timer() const {
+    u64 next = kForever;
+    for (const Timer& timer : timers_) next = std::min(next, timer.remaining());
+    return next;
+  }
+
   Event& add(u32 subscription, Errno error) {
     const Subscription& s = subscriptions_[subscription];
     Event event{};
@@ -157,11 +168,14 @@ class OneOff {
 
   static constexpr u64 kPipeAtomic = 4096;  // what a writable pipe takes at least (PIPE_BUF)
   const WasiContext& context_;
-  std::vector<Subscription> subscriptions_;
-  std::vector<Timer> timers_;
-  std::vector<Watch> watches_;
-  std::vector<pollfd> pollfds_;
-  std::vector<Event> events_;
+  // A few subscriptions need no heap.
+  alignas(8) std::array<std::byte, 1024> buffer_;
+  std::pmr::monotonic_buffer_resource arena_{buffer_.data(), buffer_.size()};
+  std::pmr::vector<Subscription> subscriptions_;
+  std::pmr::vector<Timer> timers_{&arena_};
+  std::pmr::vector<Watch> watches_{&arena_};
+  std::pmr::vector<pollfd> pollfds_{&arena_};
+  std::pmr::vector<Event> events_{&arena_};
 };
 
 }  // namespace
@@ -171,9 +185,7 @@ Expect<Size> poll_oneoff(WasiContext& context, GuestMemory memory, GuestAddr in,
   const u8* from = memory.at(static_cast<u32>(in), u64{count} * sizeof(Subscription));
   u8* to = memory.at(static_cast<u32>(out), u64{count} * sizeof(Event));
   if (!from || !to) return std::unexpected(Errno::fault);
-  std::vector<Subscription> subscriptions(count);
-  std::memcpy(subscriptions.data(), from, count * sizeof(Subscription));
-  OneOff one_off(context, std::move(subscriptions));
+  OneOff one_off(context, from, count);
   TRY(one_off.wait());
   // Each subscription makes at most one event, so they fit.
   std::memcpy(to, one_off.events().data(), one_off.events().size() * sizeof(Event));

@@ -30,7 +30,8 @@ Expect<Fd> sock_accept(WasiContext& context, Fd fd, Fdflags flags) {
 Expect<std::tuple<Size, Roflags>> sock_recv(WasiContext& context, GuestMemory memory, Fd fd,
                                             GuestIovecs guest, Riflags flags) {
   TRY_ASSIGN(const EntryRef socket, context.socket(fd, Right::fd_read));
-  TRY_ASSIGN(HostIovecs iovs, HostIovecs::from(memory, guest));
+  HostIovecs iovs;
+  TRY(iovs.load(memory, guest));
   TRY(context.ready(*socket, POLLIN));
   msghdr message{};
   message.msg_iov = iovs.data();
@@ -46,7 +47,8 @@ Expect<std::tuple<Size, Roflags>> sock_recv(WasiContext& context, GuestMemory me
 
 Expect<Size> sock_send(WasiContext& context, GuestMemory memory, Fd fd, GuestIovecs guest, Siflags) {
   TRY_ASSIGN(const EntryRef socket, context.socket(fd, Right::fd_write));
-  TRY_ASSIGN(HostIovecs iovs, HostIovecs::from(memory, guest));
+  HostIovecs iovs;
+  TRY(iovs.load(memory, guest));
   TRY(context.ready(*socket, POLLOUT));
   msghdr message{};
   message.msg_iov = iovs.data();
