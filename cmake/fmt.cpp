@@ -1,5 +1,5 @@
-// The parts of fmt that its headers leave out, compiled into our own library: Debian has them as a shared object only,
-// and loading that costs `tenon run hello.wasm` a tenth of its time.
+// The parts of fmt that its headers leave out, compiled into our own library: Debian has them as a shared
+// object only, and loading that costs `tenon run hello.wasm` a tenth of its time.
 #include <fmt/format-inl.h>
 
 FMT_BEGIN_NAMESPACE
@@ -11,7 +11,7 @@ template FMT_API auto locale_ref::get<std::locale>() const -> std::locale;
 template FMT_API auto thousands_sep_impl(locale_ref) -> thousands_sep_result<char>;
 template FMT_API auto decimal_point_impl(locale_ref) -> char;
 template FMT_API void buffer<char>::append(const char*, const char*);
-template FMT_API void vformat_to(buffer<char>&, string_view,
-                                 basic_format_args<FMT_BUFFER_CONTEXT(char)>, locale_ref);
+template FMT_API void vformat_to(buffer<char>&, string_view, basic_format_args<FMT_BUFFER_CONTEXT(char)>,
+                                 locale_ref);
 }  // namespace detail
 FMT_END_NAMESPACE
