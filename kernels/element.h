@@ -38,15 +38,23 @@ struct bool_t {
 
 template <class T>
 inline constexpr DataType kDataTypeOf = DataType::undefined;
-#define TENON_ELEMENTS(X)                                                                                    \
-  X(f16, f16_t)                                                                                              \
-  X(bf16, bf16_t)                                                                                            \
-  X(f32, float)                                                                                              \
-  X(f64, double)                                                                                             \
-  X(i8, std::int8_t)                                                                                         \
-  X(u8, std::uint8_t)                                                                                        \
-  X(i16, std::int16_t) X(u16, std::uint16_t) X(i32, std::int32_t) X(u32, std::uint32_t) X(i64, std::int64_t) \
-      X(u64, std::uint64_t) X(boolean, bool_t) X(string, std::string)
+// clang-format off
+#define TENON_ELEMENTS(X) \
+  X(f16, f16_t) \
+  X(bf16, bf16_t) \
+  X(f32, float) \
+  X(f64, double) \
+  X(i8, std::int8_t) \
+  X(u8, std::uint8_t) \
+  X(i16, std::int16_t) \
+  X(u16, std::uint16_t) \
+  X(i32, std::int32_t) \
+  X(u32, std::uint32_t) \
+  X(i64, std::int64_t) \
+  X(u64, std::uint64_t) \
+  X(boolean, bool_t) \
+  X(string, std::string)
+// clang-format on
 #define X(name, type) \
   template <>         \
   inline constexpr DataType kDataTypeOf<type> = DataType::name;
