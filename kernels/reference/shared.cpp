@@ -6,10 +6,7 @@ namespace tenon::kernels::reference {
 
 KernelResult arg_reduce(const LowerContext& c) { return fast::arg_reduce(c); }
 KernelResult batch_norm(const LowerContext& c) { return fast::batch_norm(c); }
-KernelResult binary(const LowerContext& c) { return fast::binary(c); }
 KernelResult cast(const LowerContext& c) { return fast::cast(c); }
-KernelResult clip(const LowerContext& c) { return fast::clip(c); }
-KernelResult concat(const LowerContext& c) { return fast::concat(c); }
 KernelResult control(const LowerContext& c) { return fast::control(c); }
 KernelResult conv(const LowerContext& c) { return fast::conv(c); }
 KernelResult conv_transpose(const LowerContext& c) { return fast::conv_transpose(c); }
@@ -27,19 +24,12 @@ KernelResult pad(const LowerContext& c) { return fast::pad(c); }
 KernelResult pool(const LowerContext& c) { return fast::pool(c); }
 KernelResult random(const LowerContext& c) { return fast::random(c); }
 KernelResult range(const LowerContext& c) { return fast::range(c); }
-KernelResult reduce(const LowerContext& c) { return fast::reduce(c); }
 KernelResult sampling(const LowerContext& c) { return fast::sampling(c); }
 KernelResult selection(const LowerContext& c) { return fast::selection(c); }
 KernelResult sequence(const LowerContext& c) { return fast::sequence(c); }
 KernelResult shape_of(const LowerContext& c) { return fast::shape_of(c); }
 KernelResult signal(const LowerContext& c) { return fast::signal(c); }
-KernelResult softmax(const LowerContext& c) { return fast::softmax(c); }
-KernelResult split(const LowerContext& c) { return fast::split(c); }
-KernelResult strided(const LowerContext& c) { return fast::strided(c); }
 KernelResult text(const LowerContext& c) { return fast::text(c); }
-KernelResult tile(const LowerContext& c) { return fast::tile(c); }
-KernelResult unary(const LowerContext& c) { return fast::unary(c); }
-KernelResult variadic(const LowerContext& c) { return fast::variadic(c); }
 KernelResult view(const LowerContext& c) { return fast::view(c); }
 KernelResult where(const LowerContext& c) { return fast::where(c); }
 
