@@ -12,5 +12,7 @@ int run(const Args& args);
 int inspect(const Args& args);
 int nn(const Args& args);
 int wast(const Args& args);
+int wat2wasm(const Args& args);
+int wasm2wat(const Args& args);
 
 }  // namespace tenon::cli

@@ -17,10 +17,12 @@ struct Command {
   std::string_view name, help;
   int (*main)(const Args&);
 };
-constexpr std::array<Command, 4> kCommands = {{
+constexpr std::array<Command, 6> kCommands = {{
     {"run", "run a WebAssembly program (also: tenon FILE)", run},
     {"inspect", "show what a module consists of", inspect},
     {"nn", "inspect, run and test neural networks without WebAssembly", nn},
+    {"wat2wasm", "translate the text format to a binary module", wat2wasm},
+    {"wasm2wat", "translate a binary module to the text format", wasm2wat},
     {"wast", "run scripts of the official test suite", wast},
 }};
 

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
+#include <functional>
 #include <mutex>
 #include <thread>
 
@@ -66,7 +68,7 @@ void add_dir(Wasi& wasi, std::string_view spec) {
   wasi.dir(host, split == std::string_view::npos ? host : std::string(spec.substr(split + 2)), read_only);
 }
 
-Result<void> link_wasi(Linker& linker, const RunOptions& o) {
+Result<Wasi> make_wasi(const RunOptions& o) {
   Wasi wasi;
   wasi.arg(o.file);
   if (o.invoke.empty())
@@ -77,7 +79,7 @@ Result<void> link_wasi(Linker& linker, const RunOptions& o) {
     wasi.env(e.substr(0, split), e.substr(split + 1));
   }
   for (const std::string& d : o.dirs) add_dir(wasi, d);
-  return linker.wasi(wasi);
+  return wasi;
 }
 
 bool wants_nn(const Module& module) {
@@ -98,15 +100,14 @@ Result<std::optional<Nn>> link_nn(Linker& linker, const Module& module, const Ru
   return std::optional<Nn>(std::move(*nn));
 }
 
-// Interrupts the store when its time is over.
+// Does something when the time is over, unless it is destroyed before.
 class Timer {
  public:
-  Timer(Store& store, double seconds) {
+  Timer(double seconds, std::function<void()> expired) {
     if (seconds <= 0) return;
-    thread_ = std::thread([this, &store, seconds] {
+    thread_ = std::thread([this, seconds, expired = std::move(expired)] {
       std::unique_lock lock(mutex_);
-      if (!wake_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return done_; }))
-        store.interrupt();
+      if (!wake_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return done_; })) expired();
     });
   }
   ~Timer() {
@@ -228,6 +229,16 @@ Result<void> configure(Config& config, const RunOptions& o) {
   return {};
 }
 
+// A program with threads has stores of its own for each.
+int run_with_threads(const Engine& engine, const Module& module, const Wasi& wasi, const RunOptions& o) {
+  const Timer timer(o.timeout, [&o] {
+    complain(fmt::format("{}: trap: interrupted", o.file));
+    std::_Exit(kTrapped);  // its threads may be anywhere
+  });
+  auto status = run_threads(engine, module, wasi);
+  return status ? *status & 0xff : report(status.error(), o.file);
+}
+
 }  // namespace
 
 int run(const Args& args) {
@@ -238,8 +249,11 @@ int run(const Args& args) {
   const Engine engine(config);
   auto module = Module::from_file(engine, o.file);
   if (!module) return report(module.error(), o.file);
+  auto wasi = make_wasi(o);
+  if (!wasi) return report(wasi.error(), o.file);
+  if (module->wants_threads() && o.invoke.empty()) return run_with_threads(engine, *module, *wasi, o);
   Linker linker(engine);
-  if (auto linked = link_wasi(linker, o); !linked) return report(linked.error(), o.file);
+  if (auto linked = linker.wasi(*wasi); !linked) return report(linked.error(), o.file);
   auto nn = link_nn(linker, *module, o);
   if (!nn) return report(nn.error(), o.file);
   auto store = Store::make(engine);
@@ -247,7 +261,7 @@ int run(const Args& args) {
   if (o.fuel) store->set_fuel(*o.fuel);
   int status = 0;
   {
-    const Timer timer(*store, o.timeout);
+    const Timer timer(o.timeout, [&store] { store->interrupt(); });
     auto instance = linker.instantiate(*store, *module);
     status = instance ? call_entry(*instance, o) : report(instance.error(), o.file);
   }

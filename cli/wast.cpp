@@ -15,8 +15,7 @@ int wast(const Args& args) {
   app.add_option("PATH", options.paths, "scripts or folders")->required();
   app.add_option("--engine", engine, "interp or jit")->check(CLI::IsMember({"interp", "jit"}));
   app.add_flag("--json", options.json, "for machines");
-  app.add_flag("--show-mismatches", options.show_mismatches,
-               "rejections whose message differs from the suite's");
+  app.add_flag("--mismatches", options.show_mismatches, "rejections whose message differs from the suite's");
   app.add_flag("--gc-stress", options.run.gc_stress, "collect garbage at every allocation");
   if (const auto status = parse(app, args)) return *status;
   if (engine == "jit") {

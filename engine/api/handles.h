@@ -1,5 +1,6 @@
 // What the C API's opaque types hold. Internal to engine/api.
 #pragma once
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -51,6 +52,9 @@ tenon_error_t* usage_error(std::string message);
 inline tenon_name_t name_of(std::string_view s) { return {s.data(), s.size()}; }
 tenon_string_t new_string(std::string_view s);
 
+// Gives a new store what the configuration asks for: fuel at 0, the compiler of its tier.
+Result<void> prepare_store(const tenon_config& config, Store& store);
+
 }  // namespace tenon::api
 
 struct tenon_error {
@@ -81,6 +85,7 @@ struct tenon_instance {
 };
 
 struct tenon_store {
+  std::atomic<tenon::wasi::WasiContext*> wasi = nullptr;  // whose blocking calls an interrupt ends
   std::vector<std::shared_ptr<const void>> keep;  // what host functions refer to: dies after the store
   std::map<const void*, std::unique_ptr<tenon::NnGuest>> nn_guests;
   std::unique_ptr<tenon::Store> store;
@@ -96,7 +101,9 @@ struct tenon_linker {
   tenon::Linker linker;
   std::vector<std::shared_ptr<const void>> keep;
   std::vector<std::shared_ptr<tenon::api::NnState>> nn;
-  const tenon_store* only_store = nullptr;  // of definitions that live in a store
+  bool interruptible = false;
+  tenon::wasi::WasiContext* wasi = nullptr;  // the last one defined, if it can be cancelled
+  const tenon_store* only_store = nullptr;   // of definitions that live in a store
 };
 
 struct tenon_caller {

@@ -81,6 +81,7 @@ uint8_t* tenon_caller_memory(tenon_caller_t* caller, uint64_t address, uint64_t 
 tenon_linker_t* tenon_linker_new(tenon_engine_t* engine) {
   auto* linker = new tenon_linker;
   linker->engine = engine->engine;
+  linker->interruptible = engine->config.interruptible;
   return linker;
 }
 
@@ -119,10 +120,12 @@ tenon_error_t* tenon_linker_define_instance(tenon_linker_t* linker, const char* 
 }
 
 tenon_error_t* tenon_linker_define_wasi(tenon_linker_t* linker, tenon_wasi_t* wasi) {
+  wasi->config.cancellable = linker->interruptible;
   auto context = wasi::make_wasi_context(std::move(wasi->config));
   wasi->config = {};
   if (!context) return api::make_error(context.error());
   for (const HostFuncDesc& desc : wasi::wasi_functions()) linker->linker.define(desc, context->get());
+  linker->wasi = linker->interruptible ? context->get() : nullptr;
   linker->keep.push_back(std::move(*context));
   return nullptr;
 }
@@ -137,6 +140,7 @@ tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* s
   if (linker->only_store && linker->only_store != store)
     return api::usage_error("the linker holds definitions of another store");
   store->keep.insert(store->keep.end(), linker->keep.begin(), linker->keep.end());
+  if (linker->wasi) store->wasi.store(linker->wasi);
   const Linker* names = &linker->linker;
   Linker with_nn;  // wasi-nn's handles belong to a store, so its definitions are made for each
   if (!linker->nn.empty()) {

@@ -10,16 +10,20 @@
 
 using namespace tenon;
 
-namespace {
-
-Result<std::unique_ptr<Compiler>> make_compiler(const tenon_config& config, Store& store) {
+Result<void> api::prepare_store(const tenon_config& config, Store& store) {
+  if (config.options.fuel) store.context().fuel = 0;
+  if (config.options.tier != EngineOptions::Tier::jit) return {};
   TRY_ASSIGN(const JitPlugin* jit, jit_plugin());
   JitPluginOptions options;
   options.fuel = config.options.fuel;
   options.epochs = config.options.epochs;
   options.interrupts = config.interruptible;
-  return jit->create_compiler(store, options);
+  TRY_ASSIGN(auto compiler, jit->create_compiler(store, options));
+  store.set_compiler(std::move(compiler));
+  return {};
 }
+
+namespace {
 
 Memory* memory_of(const tenon_extern_t* e) { return static_cast<Memory*>(e->object); }
 FuncRef* func_of(const tenon_extern_t* e) { return static_cast<FuncRef*>(e->object); }
@@ -67,12 +71,8 @@ tenon_error_t* tenon_store_new(tenon_engine_t* engine, tenon_store_t** out) {
   auto handle = std::make_unique<tenon_store>();
   handle->store = std::make_unique<Store>(engine->engine, engine->config.limits);
   handle->store->set_embedder(handle.get());
-  if (engine->config.options.fuel) handle->store->context().fuel = 0;
-  if (engine->config.options.tier == EngineOptions::Tier::jit) {
-    auto compiler = make_compiler(engine->config, *handle->store);
-    if (!compiler) return api::make_error(compiler.error());
-    handle->store->set_compiler(std::move(*compiler));
-  }
+  if (auto ready = api::prepare_store(engine->config, *handle->store); !ready)
+    return api::make_error(ready.error());
   *out = handle.release();
   return nullptr;
 }
@@ -85,7 +85,10 @@ void tenon_store_set_fuel(tenon_store_t* store, uint64_t fuel) {
 uint64_t tenon_store_fuel(const tenon_store_t* store) {
   return static_cast<u64>(std::max<i64>(store->store->context().fuel, 0));
 }
-void tenon_store_interrupt(tenon_store_t* store) { store->store->interrupt(); }
+void tenon_store_interrupt(tenon_store_t* store) {
+  store->store->interrupt();
+  if (wasi::WasiContext* context = store->wasi.load()) wasi::cancel_wasi(*context);
+}
 void tenon_store_clear_interrupt(tenon_store_t* store) { store->store->clear_interrupt(); }
 void tenon_store_collect(tenon_store_t* store) { store->store->heap().collect(); }
 

@@ -225,6 +225,7 @@ class Module {
     return list_of<tenon_name_t, tenon_module_type_count, tenon_module_type>(get());
   }
   uint64_t size() const { return tenon_module_size(get()); }
+  bool wants_threads() const { return tenon_module_wants_threads(get()); }
   tenon_module_t* get() const { return module_.get(); }
 
  private:
@@ -457,6 +458,13 @@ class Wasi {
  private:
   detail::Handle<tenon_wasi_t, tenon_wasi_delete> wasi_;
 };
+
+// For modules that want threads: runs _start to the end of all, gives the exit status.
+inline Result<int> run_threads(const Engine& engine, const Module& module, const Wasi& wasi) {
+  int status = 0;
+  if (tenon_error_t* e = tenon_threads_run(engine.get(), module.get(), wasi.get(), &status)) return Error(e);
+  return status;
+}
 
 class Nn {
  public:

@@ -1,7 +1,29 @@
 // WASI configurations of the C API.
+#include "wasi/threads.h"
+
 #include "handles.h"
 
 using namespace tenon;
+
+bool tenon_module_wants_threads(const tenon_module_t* module) { return wasi::wants_threads(*module->module); }
+
+tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* module, tenon_wasi_t* wasi,
+                                 int* exit_status) {
+  wasi->config.cancellable = true;
+  auto context = wasi::make_wasi_context(std::move(wasi->config));
+  wasi->config = {};
+  if (!context) return api::make_error(context.error());
+  tenon_config config = engine->config;
+  config.interruptible = true;  // the end of one thread ends all
+  wasi::ThreadOptions options;
+  options.limits = config.limits;
+  options.prepare = [config](Store& store) { return api::prepare_store(config, store); };
+  wasi::ThreadGroup group(engine->engine, module->module, **context, std::move(options));
+  auto status = group.run();
+  if (!status) return new tenon_error{std::move(status.error())};
+  *exit_status = *status;
+  return nullptr;
+}
 
 tenon_wasi_t* tenon_wasi_new(void) { return new tenon_wasi; }
 void tenon_wasi_delete(tenon_wasi_t* wasi) { delete wasi; }

@@ -123,6 +123,14 @@ TEST_F(CliTest, TimeoutAndFuelStopALoop) {
   const Ran timeout = tenon("run --timeout 0.05 " + f);
   EXPECT_EQ(timeout.status, 134);
   EXPECT_THAT(timeout.out, HasSubstr("interrupted"));
+  // A guest that sleeps in WASI instead.
+  const std::string sleeper = file("sleep.wat", R"((module
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1) (data (i32.const 4) "\01")
+    (func (export "_start") (loop $l (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8))) (br $l)))))");
+  const Ran slept = sh("bash -c '" + kTenon + " run --timeout 0.05 " + sleeper +
+                       " 2>&1 < <(exec sleep 20 > /dev/null 2>&1)'");
+  EXPECT_THAT(slept.out, HasSubstr("interrupted"));
   const Ran fuel = tenon("run --fuel 1000000 " + f);
   EXPECT_EQ(fuel.status, 134);
   EXPECT_THAT(fuel.out, HasSubstr("all fuel consumed"));
@@ -161,6 +169,18 @@ TEST_F(CliTest, InspectShowsPartsAndJson) {
   const Ran json = tenon("inspect --json " + f);
   EXPECT_THAT(json.out, HasSubstr("\"name\": \"_start\""));
   EXPECT_EQ(tenon("inspect /nowhere.wasm").status, 1);
+}
+
+TEST_F(CliTest, TranslatesBothWaysToTheSameBytes) {
+  const std::string f = program("hello.wat", "(call $print)");
+  const std::string base = (dir / "hello").string();
+  ASSERT_EQ(tenon("wat2wasm " + f).status, 0);
+  ASSERT_EQ(tenon("wasm2wat " + base + ".wasm -o " + base + "2.wat").status, 0);
+  ASSERT_EQ(tenon("wat2wasm " + base + "2.wat").status, 0);
+  EXPECT_EQ(sh("cmp " + base + ".wasm " + base + "2.wasm").status, 0);
+  const Ran bad = tenon("wat2wasm " + file("bad.wat", "(module\n  (func (i32.bogus)))"));
+  EXPECT_EQ(bad.status, 1);
+  EXPECT_THAT(bad.out, HasSubstr("bad.wat:2:"));
 }
 
 TEST_F(CliTest, VersionNamesTheBuild) { EXPECT_THAT(tenon("--version").out, StartsWith("tenon 0.1.0 (")); }
