@@ -53,6 +53,7 @@ std::string paint(Colour colour, std::string_view text, int fd) {
 }
 
 void complain(std::string_view message) {
+  while (message.ends_with('\n')) message.remove_suffix(1);
   fmt::print(stderr, "{} {}\n", paint(Colour::red, "tenon:", 2), message);
 }
 

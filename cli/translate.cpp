@@ -59,7 +59,7 @@ int wat2wasm(const Args& args) {
   if (!source) return kFailed;
   const auto binary = text::wat_to_wasm(*source);
   if (!binary) {
-    complain(fmt::format("{}:{}", files.in, binary.error().message));
+    complain(fmt::format("{}: {}", files.in, binary.error().message));
     return kFailed;
   }
   return write_file(files.out.empty() ? binary_name(files.in) : files.out,
