@@ -1,4 +1,6 @@
 // Linkers and host functions of the C API.
+#include <algorithm>
+
 #include "handles.h"
 #include "values.h"
 
@@ -139,7 +141,9 @@ tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* s
                                         const tenon_module_t* module, tenon_instance_t** out) {
   if (linker->only_store && linker->only_store != store)
     return api::usage_error("the linker holds definitions of another store");
-  store->keep.insert(store->keep.end(), linker->keep.begin(), linker->keep.end());
+  for (const auto& needed : linker->keep)  // once, however many instances it makes
+    if (std::find(store->keep.begin(), store->keep.end(), needed) == store->keep.end())
+      store->keep.push_back(needed);
   if (linker->wasi) store->wasi.store(linker->wasi);
   const Linker* names = &linker->linker;
   Linker with_nn;  // wasi-nn's handles belong to a store, so its definitions are made for each
@@ -149,7 +153,8 @@ tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* s
     for (const auto& nn : linker->nn) {
       auto& guest = store->nn_guests[nn.get()];
       if (!guest) guest = nn->environment->new_guest();
-      store->keep.push_back(nn);
+      if (std::find(store->keep.begin(), store->keep.end(), nn) == store->keep.end())
+        store->keep.push_back(nn);
       for (const HostFuncDesc& desc : nn->environment->functions()) with_nn.define(desc, guest->data());
     }
   }
