@@ -2,6 +2,9 @@
 // globals, memory.
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "jit/compiler.h"
 #include "tests/fuzz/outcome.h"
 
@@ -18,8 +21,16 @@ std::string run(std::span<const u8> bytes, std::optional<JitOptions> options) {
   return test::run_generated(store, bytes);
 }
 
+// TENON_GENERATED_SEEDS=FIRST:LAST for a longer search.
+std::pair<u64, u64> seeds() {
+  unsigned long first = 0, last = 40;
+  if (const char* env = std::getenv("TENON_GENERATED_SEEDS")) std::sscanf(env, "%lu:%lu", &first, &last);
+  return {first, last};
+}
+
 TEST(GeneratedJit, AgreesWithTheInterpreter) {
-  for (u64 seed = 0; seed < 40; ++seed) {
+  const auto [first, last] = seeds();
+  for (u64 seed = first; seed < last; ++seed) {
     const std::vector<u8> bytes = test::ModuleGenerator(test::entropy_of(seed, 1200)).module();
     JitOptions options;
     options.opt_level = seed % 4 == 0 ? 0 : 2;
