@@ -95,6 +95,7 @@ std::optional<u32> write_argument(Store& store, const WastValue& value, Slot* ou
     case WastType::ref_host: {
       Object* o = store.heap().new_host(value.bits);
       if (!o) return std::nullopt;
+      store.heap().root(o->ref());  // the script holds its values to the end, whatever is collected
       out->ref = o->ref();
       return 1;
     }
