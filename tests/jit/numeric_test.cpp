@@ -278,7 +278,7 @@ Expected expect(const Case& c, const std::vector<u64>& args) {
 }
 
 class Numeric : public testing::TestWithParam<u32> {};
-INSTANTIATE_TEST_SUITE_P(OptLevels, Numeric, testing::Values(0u, 2u));
+INSTANTIATE_TEST_SUITE_P(OptLevels, Numeric, testing::Values(0u, 2u, 3u));
 
 TEST_P(Numeric, EveryInstructionAgreesWithItsMeaning) {
   const std::vector<Case> cases = all_cases();
