@@ -28,7 +28,8 @@ int nn(const Args& args) {
   if (tenon_error_t* e =
           tenon_nn_tool(args[0].c_str(), rest.data(), rest.size(), write, nullptr, isatty(1), &status)) {
     Error error(e);
-    return report(error, "tenon nn");
+    complain(error.message());
+    return kFailed;
   }
   return status;
 }
