@@ -1,6 +1,7 @@
 // Running plans: binding the caller's bytes, early steps in set_input, late ones in get_output, counting.
 #include <new>
 
+#include "kernels/guarded.h"
 #include "kernels/interpreter.h"
 #include "kernels/model.h"
 #include "kernels/parallel.h"
@@ -373,7 +374,7 @@ Result<void> ContextImpl::compute(const ComputeOptions& options) {
     }
   }
   const ThreadCountScope threads(impl_.options.threads);
-  TENON_TRY(use_plan());
+  if (!plan_) TENON_TRY(use_plan());  // otherwise set_input kept it in step with the dims
   if (plan_->interpreted) return compute_interpreted(options);
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     auto& input = inputs_[i];
@@ -487,18 +488,20 @@ Result<Value> ContextImpl::get_output_value(std::size_t index, const ComputeOpti
 Context::Context(std::unique_ptr<internal::ContextImpl> impl) : impl_(std::move(impl)) {}
 Context::~Context() = default;
 Result<void> Context::set_input(std::size_t index, const TensorView& tensor, const ComputeOptions& options) {
-  return impl_->set_input(index, tensor, options);
+  return guarded([&] { return impl_->set_input(index, tensor, options); });
 }
 Result<void> Context::set_input_value(std::size_t index, Value value) {
-  return impl_->set_input_value(index, std::move(value));
+  return guarded([&] { return impl_->set_input_value(index, std::move(value)); });
 }
-Result<void> Context::compute(const ComputeOptions& options) { return impl_->compute(options); }
+Result<void> Context::compute(const ComputeOptions& options) {
+  return guarded([&] { return impl_->compute(options); });
+}
 Result<std::size_t> Context::get_output(std::size_t index, std::span<std::byte> out,
                                         const ComputeOptions& options) {
-  return impl_->get_output(index, out, options);
+  return guarded([&] { return impl_->get_output(index, out, options); });
 }
 Result<Value> Context::get_output_value(std::size_t index, const ComputeOptions& options) {
-  return impl_->get_output_value(index, options);
+  return guarded([&] { return impl_->get_output_value(index, options); });
 }
 Result<TensorView> Context::describe_output(std::size_t index) const { return impl_->describe_output(index); }
 Result<std::size_t> Context::output_bytes(std::size_t index) const {
@@ -516,9 +519,11 @@ void Context::set_profiling(bool on) { impl_->profiling_ = on; }
 std::vector<StepInfo> Context::steps() const { return impl_->profile_; }
 
 Result<std::unique_ptr<Context>> Model::create_context() const {
-  auto impl = std::make_unique<internal::ContextImpl>(shared_from_this(), *impl_);
-  TENON_TRY(impl->start());
-  return std::unique_ptr<Context>(new Context(std::move(impl)));
+  return guarded([&]() -> Result<std::unique_ptr<Context>> {
+    auto impl = std::make_unique<internal::ContextImpl>(shared_from_this(), *impl_);
+    TENON_TRY(impl->start());
+    return std::unique_ptr<Context>(new Context(std::move(impl)));
+  });
 }
 
 }  // namespace tenon::kernels

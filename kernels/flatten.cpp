@@ -144,6 +144,12 @@ class Flattener {
     if (!is_foldable(node.op)) return false;
     for (const auto& desc : outputs) out_bytes += TENON_TRY(byte_size(desc.type, desc.dims));
     if (out_bytes > std::max(kMaxFoldedBytes, 2 * in_bytes)) return false;
+    // Many small nodes must not fill memory either.
+    folded_bytes_ += is_view(node.op) ? 0 : out_bytes;
+    if (folded_bytes_ > options_.limits.max_context_bytes) {
+      return fail(ErrorCode::too_large, "folded constants exceed the limit of {} bytes",
+                  options_.limits.max_context_bytes);
+    }
     std::vector<Tensor> results;
     if (is_view(node.op)) {
       results.push_back(TENON_TRY(operands[0].constant.reshaped(outputs[0].dims)));
@@ -177,6 +183,7 @@ class Flattener {
   ConstantCache& cache_;
   FlatGraph& out_;
   bool dynamic_ = false;
+  std::uint64_t folded_bytes_ = 0;
 };
 
 // Marks what no output needs as done and records the users of each value.

@@ -24,6 +24,28 @@ struct Interpreter::Prepared {
   }
 };
 
+namespace {
+
+std::uint64_t bytes_of(const Value& value) {
+  std::uint64_t bytes = value.tensor.bytes().size() + sizeof(Value);
+  for (const auto& text : value.tensor.strings()) bytes += sizeof(text) + text.size();
+  for (const auto& element : value.elements) bytes += bytes_of(element);
+  return bytes;
+}
+
+}  // namespace
+
+// What nodes computed and still live counts against the context's limit.
+Result<void> Interpreter::store(ValueId id, Value value) {
+  live_bytes_ += bytes_of(value);
+  if (live_bytes_ > options_.limits.max_context_bytes) {
+    return fail(ErrorCode::too_large, "activations exceed the limit of {} bytes",
+                options_.limits.max_context_bytes);
+  }
+  values_[index(id)] = std::move(value);
+  return {};
+}
+
 Interpreter::Interpreter(const Graph& graph, const CompileOptions& options)
     : graph_(graph), options_(options), prepared_(graph.nodes().size()), dies_after_(graph.nodes().size()) {
   std::vector<std::int64_t> last(graph.values().size(), -1);
@@ -69,6 +91,7 @@ Result<std::vector<Value>> Interpreter::run(std::vector<Value> inputs, const Com
 Result<std::vector<Value>> Interpreter::run_with(std::vector<Value> inputs, std::span<const Value> captures,
                                                  const ComputeOptions& options) {
   compute_ = &options;
+  live_bytes_ = 0;
   values_.assign(graph_.values().size(), {});
   if (inputs.size() != graph_.inputs().size()) {
     return fail(ErrorCode::runtime_error, "{}: {} values for {} inputs of a subgraph", graph_.file(),
@@ -85,7 +108,10 @@ Result<std::vector<Value>> Interpreter::run_with(std::vector<Value> inputs, std:
     auto ok = check_interrupt();
     if (ok) ok = execute(node, prepared_[n]);
     if (!ok) return std::unexpected(with_place(ok.error(), graph_.place(node)));
-    for (const auto id : dies_after_[n]) values_[index(id)] = {};
+    for (const auto id : dies_after_[n]) {
+      if (graph_.value(id).origin == GraphValue::Origin::node) live_bytes_ -= bytes_of(values_[index(id)]);
+      values_[index(id)] = {};
+    }
   }
   std::vector<Value> outputs;
   for (const auto id : graph_.outputs()) outputs.push_back(values_[index(id)]);
@@ -159,15 +185,14 @@ Result<void> Interpreter::execute_values(const Node& node, const Kernel& kernel)
   ValueCall call{in, out, node, *this};
   TENON_TRY(kernel.run_values(call));
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
-    if (node.has_output(i)) values_[index(node.outputs[i])] = std::move(out[i]);
+    if (node.has_output(i)) TENON_TRY(store(node.outputs[i], std::move(out[i])));
   }
   return {};
 }
 
 Result<void> Interpreter::execute(const Node& node, Prepared& prepared) {
   if (node.op == Op::Identity) {  // the one view of sequences and optionals
-    values_[index(node.outputs[0])] = values_[index(node.inputs[0])];
-    return {};
+    return store(node.outputs[0], values_[index(node.inputs[0])]);
   }
   auto operands = TENON_TRY(operands_of(node));
   bool fits = prepared.fits(operands);
@@ -182,8 +207,7 @@ Result<void> Interpreter::execute(const Node& node, Prepared& prepared) {
   if (prepared.kernel->takes_values()) return execute_values(node, *prepared.kernel);
   if (family(node.op) == "view") {
     const auto& from = values_[index(node.inputs[0])];
-    values_[index(node.outputs[0])] = Value::of(TENON_TRY(from.tensor.reshaped(prepared.outputs[0].dims)));
-    return {};
+    return store(node.outputs[0], Value::of(TENON_TRY(from.tensor.reshaped(prepared.outputs[0].dims))));
   }
   std::vector<const std::byte*> in;
   for (const auto id : node.inputs) in.push_back(id == kAbsent ? nullptr : values_[index(id)].tensor.data());
@@ -199,7 +223,7 @@ Result<void> Interpreter::execute(const Node& node, Prepared& prepared) {
   }
   TENON_TRY(prepared.kernel->run({in, out, prepared.scratch.mutable_data(), prepared.state.get()}));
   for (std::size_t i = 0; i < node.outputs.size(); ++i) {
-    if (node.has_output(i)) values_[index(node.outputs[i])] = Value::of(std::move(results[i]));
+    if (node.has_output(i)) TENON_TRY(store(node.outputs[i], Value::of(std::move(results[i]))));
   }
   return {};
 }

@@ -29,6 +29,7 @@ class Interpreter {
   Result<std::vector<Operand>> operands_of(const Node& node) const;
   Result<void> prepare(const Node& node, std::vector<Operand>& operands, Prepared& prepared);
   std::vector<Value> captured(const Graph& body) const;
+  Result<void> store(ValueId id, Value value);
   Result<std::vector<Value>> run_with(std::vector<Value> inputs, std::span<const Value> captures,
                                       const ComputeOptions& options);
 
@@ -36,6 +37,7 @@ class Interpreter {
   const CompileOptions& options_;
   const ComputeOptions* compute_ = nullptr;
   std::vector<Value> values_;
+  std::uint64_t live_bytes_ = 0;  // of values_ that nodes computed
   std::vector<Prepared> prepared_;
   std::vector<std::vector<ValueId>> dies_after_;  // for each node the values that nothing needs later
   std::unordered_map<const Graph*, std::unique_ptr<Interpreter>> bodies_;

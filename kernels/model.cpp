@@ -1,6 +1,7 @@
 // Models: checking types at compile time, and plans kept for each set of input shapes.
 #include "kernels/model.h"
 
+#include "kernels/guarded.h"
 #include "kernels/typecheck.h"
 
 namespace tenon::kernels {
@@ -92,9 +93,11 @@ Result<std::shared_ptr<const Model>> compile(Graph graph, CompileOptions options
   if (options.threads < 1 || options.threads > 1024) {
     return fail(ErrorCode::invalid_argument, "{} threads", options.threads);
   }
-  auto impl = std::make_unique<internal::ModelImpl>(std::move(graph), std::move(options));
-  TENON_TRY(impl->prepare());
-  return std::shared_ptr<const Model>(new Model(std::move(impl)));
+  return guarded([&]() -> Result<std::shared_ptr<const Model>> {
+    auto impl = std::make_unique<internal::ModelImpl>(std::move(graph), std::move(options));
+    TENON_TRY(impl->prepare());
+    return std::shared_ptr<const Model>(new Model(std::move(impl)));
+  });
 }
 
 }  // namespace tenon::kernels

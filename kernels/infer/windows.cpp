@@ -32,11 +32,14 @@ Result<Window> read_window(const Node& node, const Dims& input, std::span<const 
   const auto pads = TENON_TRY(list("pads", 2 * rank, 0, 0));
   w.pads_begin.assign(pads.begin(), pads.begin() + static_cast<std::ptrdiff_t>(rank));
   w.pads_end.assign(pads.begin() + static_cast<std::ptrdiff_t>(rank), pads.end());
+  std::int64_t taps = 1;
   for (std::size_t i = 0; i < rank; ++i) {
     if (w.kernel[i] < 1 || w.kernel[i] >= kMaxSpatial)
       return bad(fmt::format("kernel dimension {}", w.kernel[i]));
     if (input[i + 2] >= kMaxSpatial) return bad(fmt::format("spatial dimension {}", input[i + 2]));
     if (w.dilations[i] * (w.kernel[i] - 1) >= kMaxSpatial) return bad("dilated kernel is too large");
+    taps *= w.kernel[i];
+    if (taps >= kMaxSpatial) return bad("kernel is too large");
   }
   return w;
 }

@@ -202,7 +202,9 @@ std::string format_number(T x) {
     const auto v = static_cast<double>(x);
     if (std::isnan(v)) return "NaN";
     if (std::isinf(v)) return v > 0 ? "INF" : "-INF";
-    return fmt::format("{:.{}g}", v, std::is_same_v<T, double> ? 17 : 8);
+    // The shortest text that reads back as the same number of its type.
+    if constexpr (std::is_same_v<T, double>) return fmt::format("{}", x);
+    return fmt::format("{}", static_cast<float>(x));
   } else {
     return fmt::format("{}", x);
   }
