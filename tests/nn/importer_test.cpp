@@ -211,6 +211,7 @@ TEST(Importer, AttributeOfTheWrongType) {
 
 TEST(Importer, OldAttributesBecomeOperands) {
   auto text = small_graph();
+  text.value_infos = {value("t", 1, {"N", "2"})};
   text.nodes[1] = {"Clip", {"t"}, {"y"}, {test::float_attr("min", 0), test::float_attr("max", 6)}};
   const auto result = import(test::model(text, 6));
   ASSERT_TRUE(result) << result.error().message;

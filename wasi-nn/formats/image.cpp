@@ -44,4 +44,41 @@ kernels::Result<Image> decode_image(std::span<const std::byte> bytes, int channe
   return image;
 }
 
+std::vector<float> resize_bilinear(const Image& image, int width, int height) {
+  // Position of an output pixel's centre between two input pixels.
+  struct Tap {
+    size_t low, high;
+    float weight;  // of high
+  };
+  const auto taps = [](int in, int out) {
+    std::vector<Tap> taps;
+    for (int i = 0; i < out; ++i) {
+      const float centre =
+          (static_cast<float>(i) + 0.5f) * static_cast<float>(in) / static_cast<float>(out) - 0.5f;
+      const float at = std::clamp(centre, 0.0f, static_cast<float>(in - 1));
+      const auto low = static_cast<size_t>(at);
+      taps.push_back({low, std::min(low + 1, static_cast<size_t>(in - 1)), at - static_cast<float>(low)});
+    }
+    return taps;
+  };
+  const auto columns = taps(image.width, width);
+  const auto rows = taps(image.height, height);
+  const auto channels = static_cast<size_t>(image.channels);
+  const auto pixel = [&](size_t y, size_t x, size_t c) {
+    return static_cast<float>(image.pixels[(y * static_cast<size_t>(image.width) + x) * channels + c]);
+  };
+  std::vector<float> out;
+  out.reserve(rows.size() * columns.size() * channels);
+  for (const Tap& y : rows) {
+    for (const Tap& x : columns) {
+      for (size_t c = 0; c < channels; ++c) {
+        const float top = pixel(y.low, x.low, c) * (1 - x.weight) + pixel(y.low, x.high, c) * x.weight;
+        const float bottom = pixel(y.high, x.low, c) * (1 - x.weight) + pixel(y.high, x.high, c) * x.weight;
+        out.push_back(top * (1 - y.weight) + bottom * y.weight);
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace tenon::nn

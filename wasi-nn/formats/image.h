@@ -1,4 +1,4 @@
-// Decodes PNG and JPEG pictures. No scaling, no normalisation.
+// Decodes PNG and JPEG pictures and resizes them. No normalisation.
 #pragma once
 
 #include <cstdint>
@@ -20,5 +20,8 @@ struct Image {
 // `channels`: 1 or 3 converts, 0 keeps what the file has (alpha is dropped). Errors (invalid_encoding): not a
 // picture that stb_image knows, or more than 2^26 pixels.
 kernels::Result<Image> decode_image(std::span<const std::byte> bytes, int channels);
+
+// The picture at another size, interpolated linearly between pixel centres (edges repeat), in 0…255.
+std::vector<float> resize_bilinear(const Image& image, int width, int height);
 
 }  // namespace tenon::nn

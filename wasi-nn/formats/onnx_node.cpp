@@ -167,8 +167,11 @@ Result<ValueId> NodeImport::int_scalar(int64_t value) {
   return constant(TENON_TRY(scalar_of<int64_t>(DataType::i64, value)));
 }
 
-Result<ValueId> NodeImport::scalar(DataType type, double value) {
-  return constant(TENON_TRY(scalar_tensor(type, value)));
+Result<ValueId> NodeImport::scalar_like(ValueId like, double value) {
+  const DataType type = element_type(like);
+  if (type != DataType::undefined) return constant(TENON_TRY(scalar_tensor(type, value)));
+  // The file does not declare the type: let it be taken from the value when the graph is compiled.
+  return emit("CastLike", {TENON_TRY(constant(TENON_TRY(scalar_tensor(DataType::f64, value)))), like});
 }
 
 Result<ValueId> NodeImport::emit(std::string_view op, std::vector<ValueId> inputs,

@@ -74,8 +74,8 @@ class NodeImport {
   Result<ValueId> constant(kernels::Tensor tensor);
   Result<ValueId> int_vector(const std::vector<int64_t>& values);
   Result<ValueId> int_scalar(int64_t value);
-  // A scalar of element type `type`, rounded to it; f32 when the type is not known.
-  Result<ValueId> scalar(kernels::DataType type, double value);
+  // A scalar with the element type of `like`, rounded to it.
+  Result<ValueId> scalar_like(ValueId like, double value);
 
   // A node with one new output; `op` is a name of ops.def. unsupported_operation if the table has no such
   // row.

@@ -1,21 +1,16 @@
 // The rules of onnx_ops.def: each brings one node of an older opset into the form of the newest. They never
 // see oneDNN, nor types or shapes beyond what the file declares.
-#include "kernels/graph.h"
-#include "wasi-nn/formats/onnx_node.h"
+#include "wasi-nn/formats/onnx_rules.h"
 
-namespace tenon::nn::onnx {
-namespace {
+namespace tenon::nn::onnx::rules {
 
 using kernels::DataType;
 using kernels::Dims;
 using kernels::kAbsent;
 using kernels::Tensor;
-using kernels::TensorView;
-
-namespace rules {
 
 // Before opset 6 several operators carry this hint for in-place execution, which means nothing here.
-constexpr std::string_view kLegacyHint = "consumed_inputs";
+static constexpr std::string_view kLegacyHint = "consumed_inputs";
 
 Result<void> direct(NodeImport& node) {
   if (node.opset() < 6) node.drop(kLegacyHint);
@@ -71,7 +66,7 @@ Result<void> prelu_by_channel(NodeImport& node) {
   return direct(node);
 }
 
-// Test-mode batch normalisation. Training outputs that nobody asks for may be listed.
+// Opset 9 and older: flags say what to do. Training outputs that nobody asks for may be listed.
 Result<void> batch_norm(NodeImport& node) {
   const bool test_mode = TENON_TRY(node.take_int("is_test")).value_or(0) != 0 || node.opset() >= 7;
   const bool spatial = TENON_TRY(node.take_int("spatial")).value_or(1) != 0;
@@ -105,11 +100,10 @@ Result<void> cast_by_name(NodeImport& node) {
 }
 
 Result<void> clip(NodeImport& node) {
-  const DataType type = node.element_type(node.input(0));
   if (const auto low = TENON_TRY(node.take_float("min")))
-    node.set_input(1, TENON_TRY(node.scalar(type, *low)));
+    node.set_input(1, TENON_TRY(node.scalar_like(node.input(0), *low)));
   if (const auto high = TENON_TRY(node.take_float("max")))
-    node.set_input(2, TENON_TRY(node.scalar(type, *high)));
+    node.set_input(2, TENON_TRY(node.scalar_like(node.input(0), *high)));
   return direct(node);
 }
 
@@ -119,7 +113,7 @@ Result<void> concat_default_axis(NodeImport& node) {
 }
 
 // value, sparse_value, value_float(s), value_int(s), value_string(s): exactly one.
-Result<Tensor> constant_tensor(NodeImport& node) {
+static Result<Tensor> constant_tensor(NodeImport& node) {
   const auto vector_dims = [](size_t size) { return Dims{static_cast<int64_t>(size)}; };
   if (const AttributeProto* a = node.take("value")) {
     if (a->t) return node.host().tensor(*a->t);
@@ -225,7 +219,7 @@ Result<void> pad(NodeImport& node) {
   if (!pads) return NodeImport::invalid("attribute 'pads' is missing");
   node.set_input(1, TENON_TRY(node.int_vector(*pads)));
   if (const auto value = TENON_TRY(node.take_float("value")); value && *value != 0) {
-    node.set_input(2, TENON_TRY(node.scalar(node.element_type(node.input(0)), *value)));
+    node.set_input(2, TENON_TRY(node.scalar_like(node.input(0), *value)));
   }
   return direct(node);
 }
@@ -342,68 +336,10 @@ Result<void> top_k(NodeImport& node) {
   return direct(node);
 }
 
-// (x - mean) / (standard deviation + 1e-9) over `axes`, as the standard's own decomposition has it.
-Result<void> mean_variance_norm(NodeImport& node) {
-  const auto axes = TENON_TRY(node.take_ints("axes")).value_or(std::vector<int64_t>{0, 2, 3});
-  const ValueId over = TENON_TRY(node.int_vector(axes));
-  const ValueId x = node.input(0);
-  const DataType type = node.element_type(x);
-  const ValueId two = TENON_TRY(node.scalar(type, 2));
-  const ValueId epsilon = TENON_TRY(node.scalar(type, 1e-9));
-  const ValueId mean = TENON_TRY(node.emit("ReduceMean", {x, over}));
-  const ValueId mean_squared = TENON_TRY(node.emit("Pow", {mean, two}));
-  const ValueId squares = TENON_TRY(node.emit("Pow", {x, two}));
-  const ValueId mean_of_squares = TENON_TRY(node.emit("ReduceMean", {squares, over}));
-  const ValueId variance = TENON_TRY(node.emit("Sub", {mean_of_squares, mean_squared}));
-  const ValueId deviation = TENON_TRY(node.emit("Sqrt", {variance}));
-  const ValueId divisor = TENON_TRY(node.emit("Add", {deviation, epsilon}));
-  const ValueId centred = TENON_TRY(node.emit("Sub", {x, mean}));
-  return node.emit_to({node.output(0)}, "Div", {centred, divisor});
-}
-
 // The `type` attribute only serves an optional without content, whose type the output declares too.
 Result<void> optional(NodeImport& node) {
   node.drop("type");
   return direct(node);
 }
 
-}  // namespace rules
-
-struct Row {
-  std::string_view name;
-  int64_t first;
-  int64_t last;
-  Result<void> (*rule)(NodeImport&);
-};
-
-constexpr Row kRows[] = {
-#define ONNX_OP(name, first, last, rule) {#name, first, last, rules::rule},
-#include "wasi-nn/formats/onnx_ops.def"
-#undef ONNX_OP
-};
-
-constexpr bool rows_sorted() {
-  for (size_t i = 0; i < std::size(kRows); ++i) {
-    if (kRows[i].first > kRows[i].last || kRows[i].last > kNewestOpset) return false;
-    if (i == 0) continue;
-    const Row& before = kRows[i - 1];
-    if (before.name > kRows[i].name) return false;
-    if (before.name == kRows[i].name && before.last >= kRows[i].first) return false;
-  }
-  return true;
-}
-static_assert(rows_sorted(), "onnx_ops.def: rows are sorted by name and then by opset, and do not overlap");
-
-}  // namespace
-
-Result<void> import_node(NodeImport& node) {
-  const std::string_view name = node.proto().op_type;
-  const auto rows = std::ranges::equal_range(kRows, name, {}, &Row::name);
-  for (const Row& row : rows) {
-    if (row.first <= node.opset() && node.opset() <= row.last) return row.rule(node);
-  }
-  if (rows.empty()) return NodeImport::unsupported("operator {} is not supported", name);
-  return NodeImport::unsupported("operator {} is not supported in this opset", name);
-}
-
-}  // namespace tenon::nn::onnx
+}  // namespace tenon::nn::onnx::rules

@@ -253,7 +253,7 @@ Result<ValueType> to_value_type(const TypeProto& proto) {
   if (proto.optional_type && proto.optional_type->elem_type) {
     return ValueType::optional(TENON_TRY(to_value_type(*proto.optional_type->elem_type)));
   }
-  return fail(ErrorCode::unsupported_operation, "neither a tensor, a sequence nor an optional");
+  return ValueType{};  // nothing declared, or a kind that the operators around it will refuse
 }
 
 }  // namespace tenon::nn::onnx

@@ -1,0 +1,156 @@
+// Real models: every ONNX file of the test data imports or is refused by name, and results match the stored
+// ones.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/nn/guest.h"
+#include "tests/nn/test_data.h"
+#include "wasi-nn/formats/tensor_file.h"
+#include "wasi-nn/golden.h"
+#include "wasi-nn/tools.h"
+
+namespace tenon::nn {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+struct Report {
+  TestTotals totals;
+  std::string lines;
+};
+
+Report run_tests(std::vector<std::string> paths, TestOptions options = {}) {
+  Report report;
+  report.totals =
+      test_models(paths, options, [&](std::string_view line) { report.lines += std::string(line) + "\n"; });
+  return report;
+}
+
+std::string model_folder(const std::string& name) { return test::test_data() + "/models/" + name; }
+
+TEST(Models, EveryFileImportsOrIsRefusedByName) {
+  SKIP_WITHOUT(test::onnx_suite());
+  size_t imported = 0, refused = 0;
+  for (const std::string& root : {test::onnx_suite(), test::test_data() + "/models"}) {
+    if (!test::exists(root)) continue;
+    for (const auto& entry : fs::recursive_directory_iterator(root)) {
+      if (entry.path().extension() != ".onnx") continue;
+      const std::string path = entry.path().string();
+      const auto file = *MappedFile::open(path);
+      const auto result = import_onnx({.file = path,
+                                       .bytes = file->bytes(),
+                                       .owner = file,
+                                       .folder = folder_of(path),
+                                       .access = FileAccess::kMap,
+                                       .limits = {}});
+      if (result) {
+        ++imported;
+        continue;
+      }
+      ++refused;
+      EXPECT_EQ(result.error().code, kernels::ErrorCode::unsupported_operation) << result.error().message;
+      EXPECT_THAT(result.error().message, HasSubstr(path + ": node '"));
+    }
+  }
+  RecordProperty("imported", static_cast<int>(imported));
+  RecordProperty("refused", static_cast<int>(refused));
+  EXPECT_GT(imported, 700u);
+}
+
+// Models that must run: nothing fails and nothing is skipped.
+class GoldenModel : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(GoldenModel, MatchesItsGoldenValues) {
+  const std::string folder = model_folder(GetParam());
+  SKIP_WITHOUT(folder);
+  for (const int threads : {1, 2}) {
+    TestOptions options;
+    options.threads = threads;
+    const Report report = run_tests({folder}, options);
+    EXPECT_GT(report.totals.passed, 0u) << report.lines;
+    EXPECT_EQ(report.totals.failed + report.totals.skipped, 0u) << report.lines;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Onnx, GoldenModel,
+                         ::testing::Values("onnx-mnist-8", "onnx-mobilenet-v1-0.25-224",
+                                           "onnx-ultraface-rfb-320", "onnx-super-resolution"));
+
+// The same through the host functions: bytes in, bytes out.
+TEST_P(GoldenModel, MatchesThroughTheAbiWithoutCopies) {
+  const std::string folder = model_folder(GetParam());
+  SKIP_WITHOUT(folder);
+  const auto cases = find_cases(folder);
+  ASSERT_TRUE(cases) << cases.error().message;
+  test::Guest guest({}, 32u << 20);
+  ASSERT_TRUE(guest.environment.add_graph(std::string("model=") + folder));
+  const auto graph = guest.context.load_by_name("model");
+  ASSERT_TRUE(graph) << graph.error().message;
+  uint32_t ctx = 0;
+  ASSERT_EQ(guest.open(static_cast<uint32_t>(*graph), ctx), NnErrno::success) << guest.context.last_error();
+  for (const ModelCase& one : (*cases)[0].cases) {
+    for (uint32_t i = 0; i < one.inputs.size(); ++i) {
+      const auto input = read_value(one.inputs[i].file, *one.inputs[i].type);
+      ASSERT_TRUE(input);
+      const auto& tensor = input->tensor;
+      const std::vector<uint32_t> dims(tensor.dims().begin(), tensor.dims().end());
+      const std::vector<std::byte> bytes(tensor.bytes().begin(), tensor.bytes().end());
+      ASSERT_EQ(guest.set_input(ctx, i, 1, dims, bytes), NnErrno::success) << guest.context.last_error();
+    }
+    guest.scribble();
+    ASSERT_EQ(guest.call("compute", {ctx}), NnErrno::success) << guest.context.last_error();
+    for (uint32_t i = 0; i < one.outputs.size(); ++i) {
+      const auto expected = read_value(one.outputs[i].file, *one.outputs[i].type);
+      ASSERT_TRUE(expected);
+      const auto bytes = guest.get_output<std::byte>(ctx, i, expected->tensor.bytes().size());
+      const auto actual = kernels::Tensor::copy(expected->tensor.type(), expected->tensor.dims(), bytes);
+      ASSERT_TRUE(actual) << actual.error().message;
+      const auto off = difference(kernels::Value::of(*actual), *expected, (*cases)[0].tolerance);
+      EXPECT_FALSE(off) << *off;
+    }
+  }
+  const auto statistics = guest.environment.statistics();
+  ASSERT_EQ(statistics.size(), 1u);
+  EXPECT_EQ(statistics[0].set_input.bytes_copied, 0u);
+  EXPECT_EQ(statistics[0].get_output.bytes_copied, 0u);
+  EXPECT_GT(statistics[0].set_input.bytes_viewed, 0u);
+  EXPECT_GT(statistics[0].get_output.bytes_viewed, 0u);
+}
+
+TEST(Tools, InspectShowsEdgesOperatorsAndParameters) {
+  const std::string folder = model_folder("onnx-mnist-8");
+  SKIP_WITHOUT(folder);
+  const ToolResult result = inspect_model(folder, {.steps = true});
+  ASSERT_TRUE(result.ok) << result.error;
+  for (const char* text :
+       {"Input3", "Plus214_Output_0", "Conv", "MaxPool", "opset 8", "parameters", "steps"}) {
+    EXPECT_THAT(result.text, HasSubstr(text));
+  }
+}
+
+TEST(Tools, RunNamesInputsThatAreMissingOrUnknown) {
+  const std::string folder = model_folder("onnx-mnist-8");
+  SKIP_WITHOUT(folder);
+  EXPECT_THAT(run_model(folder, {}, {}).error, HasSubstr("input 'Input3'"));
+  const NamedFile wrong[] = {{"nope", folder + "/golden/case0_in_Input3.bin"}};
+  EXPECT_THAT(run_model(folder, wrong, {}).error, HasSubstr("no input is named 'nope'"));
+  RunOptions options;
+  options.runs = 3;
+  options.statistics = true;
+  const NamedFile right[] = {{"", folder + "/golden/case0_in_Input3.bin"}};
+  const ToolResult result = run_model(folder, right, options);
+  ASSERT_TRUE(result.ok) << result.error;
+  EXPECT_THAT(result.text, HasSubstr("best: [2] 6574.57"));
+}
+
+TEST(Tools, RunnerEndsWithTotals) {
+  const Report report = run_tests({"/nowhere"});
+  EXPECT_THAT(report.lines, HasSubstr("FAIL /nowhere"));
+  EXPECT_THAT(report.lines, HasSubstr("0 passed, 1 failed, 0 skipped\n"));
+}
+
+}  // namespace
+}  // namespace tenon::nn

@@ -1,0 +1,258 @@
+// Named models, loading and statistics; see environment.h.
+#include "wasi-nn/environment.h"
+
+#include <sys/stat.h>
+
+#include <chrono>
+#include <climits>
+#include <cstdlib>
+
+namespace tenon::nn {
+namespace {
+
+using kernels::ErrorCode;
+using kernels::fail;
+
+// Graphs with counters of their own; a guest that loads without end shares the last.
+constexpr size_t kMaxCounters = 256;
+
+uint64_t nanoseconds_since(std::chrono::steady_clock::time_point start) {
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now() - start).count());
+}
+
+void add(kernels::CallStatistics& to, const kernels::CallStatistics& from) {
+  to.calls += from.calls;
+  to.nanoseconds += from.nanoseconds;
+  to.bytes_viewed += from.bytes_viewed;
+  to.bytes_copied += from.bytes_copied;
+}
+
+void add(GraphStatistics& to, const kernels::Statistics& from) {
+  add(to.set_input, from.set_input);
+  add(to.compute, from.compute);
+  add(to.get_output, from.get_output);
+}
+
+bool is_folder(const std::string& path) {
+  struct stat info = {};
+  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool is_file(const std::string& path) {
+  struct stat info = {};
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+std::string real_path(const std::string& path) {
+  char buffer[PATH_MAX];
+  return realpath(path.c_str(), buffer) ? buffer : path;
+}
+
+// The model file that a registered path means: itself, or the known name in a folder.
+Result<std::string> model_file(const std::string& path) {
+  if (is_file(path)) return path;
+  if (!is_folder(path)) return fail(ErrorCode::not_found, "{}: no such file", path);
+  for (const char* name : {"model.onnx", "model.xml", "model.tflite", "model.pt", "model.pb", "model.gguf"}) {
+    if (is_file(path + "/" + name)) return path + "/" + name;
+  }
+  return fail(ErrorCode::not_found, "{}: holds no model file (model.onnx)", path);
+}
+
+// A damaged .onnx file should be told what is wrong with it as ONNX.
+std::optional<Format> format_of(const std::string& path, std::span<const std::byte> bytes) {
+  return path.ends_with(".onnx") ? Format::onnx : detect_format(bytes);
+}
+
+std::string line(std::string_view kind, const kernels::CallStatistics& s) {
+  return fmt::format("  {:<10} {:>8} calls {:>12.3f} ms {:>12} bytes viewed {:>12} bytes copied\n", kind,
+                     s.calls, static_cast<double>(s.nanoseconds) / 1e6, s.bytes_viewed, s.bytes_copied);
+}
+
+}  // namespace
+
+void GraphCounters::add_load(uint64_t nanoseconds) {
+  const std::lock_guard lock(mutex_);
+  ++total_.loads;
+  total_.load_nanoseconds += nanoseconds;
+}
+
+void GraphCounters::add_context(const kernels::Context* context) {
+  const std::lock_guard lock(mutex_);
+  ++total_.contexts;
+  live_.insert(context);
+}
+
+void GraphCounters::remove_context(const kernels::Context* context) {
+  const std::lock_guard lock(mutex_);
+  live_.erase(context);
+  add(total_, context->statistics());
+}
+
+GraphStatistics GraphCounters::sum() const {
+  const std::lock_guard lock(mutex_);
+  GraphStatistics sum = total_;
+  sum.name = name_;
+  for (const kernels::Context* context : live_) add(sum, context->statistics());
+  return sum;
+}
+
+Environment::Environment(NnOptions options) : options_(std::move(options)) {
+  for (std::string& folder : options_.writable_folders) folder = real_path(folder);
+}
+
+kernels::CompileOptions Environment::compile_options() const {
+  kernels::CompileOptions compile;
+  compile.threads = std::max(options_.threads, 1);
+  compile.limits.max_tensor_bytes = options_.max_tensor_bytes;
+  compile.limits.max_context_bytes = options_.max_context_bytes;
+  return compile;
+}
+
+Result<void> Environment::add_graph(std::string_view spec) {
+  if (const size_t colons = spec.find("::"); colons != spec.npos) {
+    const std::string_view encoding = spec.substr(0, colons);
+    std::string folder(spec.substr(colons + 2));
+    while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+    const auto format = parse_format(encoding);
+    if (!format) return fail(ErrorCode::invalid_argument, "'{}': unknown encoding '{}'", spec, encoding);
+    return add_named(folder.substr(folder.rfind('/') + 1), folder, format);
+  }
+  const size_t equals = spec.find('=');
+  if (equals == spec.npos) {
+    return fail(ErrorCode::invalid_argument, "'{}': expected NAME=PATH or ENCODING::FOLDER", spec);
+  }
+  return add_named(std::string(spec.substr(0, equals)), std::string(spec.substr(equals + 1)), std::nullopt);
+}
+
+Result<void> Environment::add_named(std::string name, const std::string& path, std::optional<Format> format) {
+  if (name.empty()) return fail(ErrorCode::invalid_argument, "a graph needs a name");
+  std::string file = TENON_TRY(model_file(path));
+  const std::lock_guard lock(mutex_);
+  const auto [it, added] = named_.try_emplace(std::move(name));
+  if (!added) return fail(ErrorCode::invalid_argument, "two graphs are named '{}'", it->first);
+  it->second.path = std::move(file);
+  it->second.format = format;
+  return {};
+}
+
+// A file below a folder that a guest can write may shrink under a mapping, so it is read.
+FileAccess Environment::access_for(const std::string& path) const {
+  const std::string real = real_path(path);
+  for (const std::string& folder : options_.writable_folders) {
+    if (real.starts_with(folder) &&
+        (real.size() == folder.size() || real[folder.size()] == '/' || folder == "/")) {
+      return FileAccess::kRead;
+    }
+  }
+  return FileAccess::kMap;
+}
+
+std::shared_ptr<GraphCounters> Environment::counters_for(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  if (counters_.size() < kMaxCounters) {
+    counters_.push_back(
+        std::make_shared<GraphCounters>(counters_.size() + 1 < kMaxCounters ? name : "(others)"));
+  }
+  return counters_.back();
+}
+
+Result<std::shared_ptr<LoadedGraph>> Environment::load(const std::string& name, Format format,
+                                                       const ModelSource& source) {
+  const auto start = std::chrono::steady_clock::now();
+  ImportedModel imported = TENON_TRY(import_model(format, source));
+  auto graph = std::make_shared<LoadedGraph>();
+  graph->model = TENON_TRY(kernels::compile(std::move(imported.graph), compile_options()));
+  graph->counters = counters_for(name);
+  graph->counters->add_load(nanoseconds_since(start));
+  return graph;
+}
+
+Result<std::shared_ptr<LoadedGraph>> Environment::load_named(std::string_view name) {
+  NamedGraph* entry = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = named_.find(name);
+    if (it == named_.end()) return fail(ErrorCode::not_found, "no graph is registered as '{}'", name);
+    entry = &it->second;  // entries are never removed
+  }
+  const std::lock_guard lock(entry->mutex);
+  if (entry->loaded) return entry->loaded;
+  const FileAccess access = access_for(entry->path);
+  const auto file = TENON_TRY(MappedFile::open(entry->path, access));
+  ModelSource source{.file = entry->path,
+                     .bytes = file->bytes(),
+                     .owner = file,
+                     .folder = folder_of(entry->path),
+                     .access = access,
+                     .limits = compile_options().limits};
+  std::optional<Format> format = entry->format ? entry->format : format_of(entry->path, source.bytes);
+  if (!format) return fail(ErrorCode::invalid_encoding, "{}: of no known model format", entry->path);
+  entry->loaded = TENON_TRY(load(std::string(name), *format, source));
+  return entry->loaded;
+}
+
+Result<std::shared_ptr<LoadedGraph>> Environment::load_bytes(
+    std::span<const std::span<const std::byte>> builders, uint32_t encoding) {
+  if (builders.empty()) return fail(ErrorCode::invalid_argument, "no graph builder is given");
+  uint64_t total = 0;
+  for (const auto& builder : builders) total += builder.size();
+  if (total > options_.max_model_bytes) {
+    return fail(ErrorCode::too_large, "a model of {} bytes; the limit is {}", total,
+                options_.max_model_bytes);
+  }
+  const Format format = TENON_TRY(resolve_encoding(encoding, builders[0]));
+  if (format == Format::onnx && builders.size() != 1) {
+    return fail(ErrorCode::invalid_argument, "an ONNX model is one byte array, {} are given",
+                builders.size());
+  }
+  const auto copy = std::make_shared<const std::vector<std::byte>>(builders[0].begin(), builders[0].end());
+  uint64_t number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    number = ++bytes_loads_;
+  }
+  ModelSource source{.file = fmt::format("loaded model {}", number),
+                     .bytes = *copy,
+                     .owner = copy,
+                     .folder = {},
+                     .access = FileAccess::kRead,
+                     .limits = compile_options().limits};
+  return load(source.file, format, source);
+}
+
+std::vector<GraphStatistics> Environment::statistics() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<GraphStatistics> all;
+  for (const auto& counters : counters_) all.push_back(counters->sum());
+  return all;
+}
+
+std::string Environment::statistics_text() const {
+  std::string text;
+  for (const GraphStatistics& s : statistics()) {
+    text += fmt::format("graph '{}': {} loads in {:.3f} ms, {} contexts\n", s.name, s.loads,
+                        static_cast<double>(s.load_nanoseconds) / 1e6, s.contexts);
+    text += line("set_input", s.set_input) + line("compute", s.compute) + line("get_output", s.get_output);
+  }
+  return text;
+}
+
+Result<std::shared_ptr<const kernels::Model>> load_model_file(const std::string& path,
+                                                              const kernels::CompileOptions& options,
+                                                              ModelSummary* summary) {
+  const std::string file_path = TENON_TRY(model_file(path));
+  const auto file = TENON_TRY(MappedFile::open(file_path));
+  const auto format = format_of(file_path, file->bytes());
+  if (!format) return fail(ErrorCode::invalid_encoding, "{}: of no known model format", file_path);
+  ImportedModel imported = TENON_TRY(import_model(*format, ModelSource{.file = file_path,
+                                                                       .bytes = file->bytes(),
+                                                                       .owner = file,
+                                                                       .folder = folder_of(file_path),
+                                                                       .access = FileAccess::kMap,
+                                                                       .limits = options.limits}));
+  if (summary) *summary = std::move(imported.summary);
+  return kernels::compile(std::move(imported.graph), options);
+}
+
+}  // namespace tenon::nn

@@ -1,0 +1,111 @@
+// What guests of one process share: options, named models, loaded graphs and their statistics. Knows no
+// handles.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/plan.h"
+#include "wasi-nn/formats/detect.h"
+
+namespace tenon::nn {
+
+// Settings of an environment; the defaults suit a command line.
+struct NnOptions {
+  int threads = 1;                               // of one compute
+  bool target_fallback = false;                  // gpu and tpu run on the cpu instead of being refused
+  uint64_t max_model_bytes = uint64_t{1} << 31;  // that a guest may pass to load
+  uint64_t max_tensor_bytes = uint64_t{1} << 31;
+  uint64_t max_context_bytes = uint64_t{1} << 32;
+  uint32_t max_graphs = 1024;  // live handles of one guest
+  uint32_t max_contexts = 4096;
+  std::vector<std::string> writable_folders;  // files below these are read, not mapped
+};
+
+struct GraphStatistics {
+  std::string name;
+  uint64_t loads = 0;
+  uint64_t load_nanoseconds = 0;
+  uint64_t contexts = 0;
+  kernels::CallStatistics set_input, compute, get_output;  // over all contexts
+};
+
+// Counters of one graph. They outlive it, and its contexts report here so that totals survive them.
+class GraphCounters {
+ public:
+  explicit GraphCounters(std::string name) : name_(std::move(name)) {}
+
+  void add_load(uint64_t nanoseconds);
+  void add_context(const kernels::Context* context);
+  void remove_context(const kernels::Context* context);
+  // Sum over all contexts, live and gone. No live one may be in a call meanwhile.
+  GraphStatistics sum() const;
+
+ private:
+  std::string name_;
+  mutable std::mutex mutex_;
+  std::set<const kernels::Context*> live_;
+  GraphStatistics total_;  // loads, and the contexts that are gone
+};
+
+// A model ready to run. Shared by all who loaded it.
+struct LoadedGraph {
+  std::shared_ptr<const kernels::Model> model;
+  std::shared_ptr<GraphCounters> counters;
+};
+
+class Environment {
+ public:
+  explicit Environment(NnOptions options);
+
+  const NnOptions& options() const { return options_; }
+  kernels::CompileOptions compile_options() const;
+
+  // Registers a model: "NAME=PATH" (a file, or a folder with a model file in it), or Wasmtime's
+  // "ENCODING::DIR" (the name is the folder's). Nothing is read yet beyond checking that the file is there.
+  // Errors: invalid_argument (form, name taken), not_found.
+  Result<void> add_graph(std::string_view spec);
+
+  // The model registered under exactly this name; names are never paths. Loaded at first use, then shared.
+  Result<std::shared_ptr<LoadedGraph>> load_named(std::string_view name);
+  // A model that a guest passes as bytes: they are copied once, since the guest may change them.
+  Result<std::shared_ptr<LoadedGraph>> load_bytes(std::span<const std::span<const std::byte>> builders,
+                                                  uint32_t encoding);
+
+  std::vector<GraphStatistics> statistics() const;
+  // A table for people, one block for each graph; empty when no graph was loaded.
+  std::string statistics_text() const;
+
+ private:
+  struct NamedGraph {
+    std::string path;
+    std::optional<Format> format;  // nothing: detect
+    std::mutex mutex;              // held while loading, so that it happens once
+    std::shared_ptr<LoadedGraph> loaded;
+  };
+
+  Result<void> add_named(std::string name, const std::string& path, std::optional<Format> format);
+  FileAccess access_for(const std::string& path) const;
+  Result<std::shared_ptr<LoadedGraph>> load(const std::string& name, Format format,
+                                            const ModelSource& source);
+  std::shared_ptr<GraphCounters> counters_for(const std::string& name);
+
+  NnOptions options_;
+  mutable std::mutex mutex_;
+  std::map<std::string, NamedGraph, std::less<>> named_;
+  std::vector<std::shared_ptr<GraphCounters>> counters_;
+  uint64_t bytes_loads_ = 0;
+};
+
+// Reads and compiles a model file outside any environment (tools).
+Result<std::shared_ptr<const kernels::Model>> load_model_file(const std::string& path,
+                                                              const kernels::CompileOptions& options,
+                                                              ModelSummary* summary = nullptr);
+
+}  // namespace tenon::nn

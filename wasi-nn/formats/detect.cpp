@@ -1,0 +1,81 @@
+// The table of formats; see detect.h.
+#include "wasi-nn/formats/detect.h"
+
+namespace tenon::nn {
+namespace {
+
+using kernels::ErrorCode;
+using kernels::fail;
+
+bool starts(std::span<const std::byte> bytes, std::string_view magic, size_t at = 0) {
+  return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
+}
+
+bool is_xml(std::span<const std::byte> bytes) { return starts(bytes, "<?xml") || starts(bytes, "<net"); }
+bool is_zip(std::span<const std::byte> bytes) { return starts(bytes, "PK\x03\x04"); }
+bool is_flatbuffer(std::span<const std::byte> bytes) { return starts(bytes, "TFL3", 4); }
+bool is_gguf(std::span<const std::byte> bytes) { return starts(bytes, "GGUF"); }
+// ModelProto begins with ir_version (field 1, varint), a small number; GraphDef with a node (field 1,
+// length-delimited).
+bool is_onnx(std::span<const std::byte> bytes) {
+  return bytes.size() > 2 && bytes[0] == std::byte{0x08} && bytes[1] < std::byte{0x40};
+}
+bool is_graph_def(std::span<const std::byte> bytes) { return starts(bytes, "\x0a"); }
+
+using Importer = Result<ImportedModel> (*)(const ModelSource&);
+constexpr Importer none = nullptr;
+
+struct Row {
+  Format format;
+  std::string_view name;
+  uint32_t number;
+  Importer importer;
+  bool (*tell)(std::span<const std::byte>);
+};
+
+constexpr Row kRows[] = {
+#define NN_FORMAT(name, number, importer, tell) {Format::name, #name, number, importer, tell},
+#include "wasi-nn/formats/formats.def"
+#undef NN_FORMAT
+};
+
+constexpr uint32_t kAutodetectWitx = 5;  // ggml in WIT
+constexpr uint32_t kAutodetectWit = 6;   // ggml in WasmEdge
+
+}  // namespace
+
+std::string_view to_string(Format format) { return kRows[static_cast<size_t>(format)].name; }
+
+std::optional<Format> parse_format(std::string_view name) {
+  for (const Row& row : kRows) {
+    if (row.name == name) return row.format;
+  }
+  return std::nullopt;
+}
+
+std::optional<Format> detect_format(std::span<const std::byte> bytes) {
+  for (const Row& row : kRows) {
+    if (row.tell(bytes)) return row.format;
+  }
+  return std::nullopt;
+}
+
+Result<Format> resolve_encoding(uint32_t encoding, std::span<const std::byte> bytes) {
+  if (encoding == kAutodetectWitx || encoding == kAutodetectWit) {
+    if (const auto format = detect_format(bytes)) return *format;
+    return fail(ErrorCode::invalid_encoding, "autodetect: the bytes are of no known model format");
+  }
+  for (const Row& row : kRows) {
+    if (row.number == encoding) return row.format;
+  }
+  return fail(ErrorCode::invalid_encoding, "graph encoding {} is not defined", encoding);
+}
+
+Result<ImportedModel> import_model(Format format, const ModelSource& source) {
+  const Row& row = kRows[static_cast<size_t>(format)];
+  if (row.importer) return row.importer(source);
+  return fail(ErrorCode::unsupported_operation, "{}: graph encoding '{}' is not supported", source.file,
+              row.name);
+}
+
+}  // namespace tenon::nn

@@ -1,0 +1,31 @@
+// Model formats: their names and numbers, and how a file's first bytes tell them apart.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "wasi-nn/formats/onnx_importer.h"
+
+namespace tenon::nn {
+
+enum class Format : uint8_t {
+#define NN_FORMAT(name, number, importer, tell) name,
+#include "wasi-nn/formats/formats.def"
+#undef NN_FORMAT
+};
+
+std::string_view to_string(Format format);
+std::optional<Format> parse_format(std::string_view name);
+
+// What the bytes look like; nothing when no format knows them.
+std::optional<Format> detect_format(std::span<const std::byte> bytes);
+
+// The format that a guest's graph_encoding means for these bytes. 5 and 6 are autodetect in one numbering and
+// ggml in another: both detect. invalid_encoding for other numbers and for bytes that nothing recognises.
+Result<Format> resolve_encoding(uint32_t encoding, std::span<const std::byte> bytes);
+
+// Imports by format; unsupported_operation, naming it, for formats without an importer.
+Result<ImportedModel> import_model(Format format, const ModelSource& source);
+
+}  // namespace tenon::nn

@@ -1,0 +1,54 @@
+// Expected results of models: cases on disk in three layouts, and the comparison of tensors. Runs nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/plan.h"
+#include "kernels/tensor.h"
+
+namespace tenon::nn {
+
+using kernels::Result;
+
+// One input or expected output of a case.
+struct CaseTensor {
+  std::string name;  // empty: by position
+  std::string file;
+  std::optional<kernels::ValueType> type;  // where the layout tells it (golden.json)
+};
+
+struct ModelCase {
+  std::string name;  // folder and case, for messages
+  std::vector<CaseTensor> inputs;
+  std::vector<CaseTensor> outputs;
+  bool ramp_input = false;  // light models: every input is arange(n) / n
+};
+
+// How near is near enough.
+struct Tolerance {
+  double rtol = 0;        // relative to each expected element
+  double atol = 0;        // absolute
+  double of_largest = 0;  // relative to the largest expected element of the tensor
+};
+
+struct ModelCases {
+  std::string model;  // its file
+  Tolerance tolerance;
+  std::vector<ModelCase> cases;
+};
+
+// The cases of one folder: golden/golden.json, test_data_set_N, or light_*.onnx (several models). Empty when
+// it holds none. Errors: invalid_encoding for a damaged golden.json.
+Result<std::vector<ModelCases>> find_cases(const std::string& folder);
+
+// Nothing when `actual` matches: same kind, type and dims, and elements within the tolerance (NaN matches
+// NaN); otherwise what is wrong and where.
+std::optional<std::string> difference(const kernels::Value& actual, const kernels::Value& expected,
+                                      const Tolerance& tolerance);
+
+// The elements of a tensor of any numeric type as doubles (i64 and u64 may round).
+std::vector<double> to_doubles(const kernels::Tensor& tensor);
+
+}  // namespace tenon::nn

@@ -1,0 +1,174 @@
+// `tenon nn test`: runs the cases of model folders and compares; see tools.h.
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "wasi-nn/environment.h"
+#include "wasi-nn/formats/tensor_file.h"
+#include "wasi-nn/golden.h"
+#include "wasi-nn/tools.h"
+
+namespace tenon::nn {
+namespace {
+
+namespace fs = std::filesystem;
+using kernels::ErrorCode;
+using kernels::fail;
+using kernels::Tensor;
+using kernels::Value;
+using kernels::ValueType;
+
+// arange(n) / n in f32, as the ONNX runner feeds light models.
+Result<Value> ramp(const ValueType& type) {
+  const auto dims = type.concrete_dims();
+  if (!dims || type.element != kernels::DataType::f32) {
+    return fail(ErrorCode::unsupported_operation, "a ramp for {}", to_string(type));
+  }
+  Tensor tensor = TENON_TRY(Tensor::allocate(type.element, *dims));
+  const auto count = static_cast<float>(tensor.count());
+  for (int64_t i = 0; i < tensor.count(); ++i) {
+    const float value = static_cast<float>(i) / count;
+    std::memcpy(tensor.mutable_data() + i * 4, &value, sizeof value);
+  }
+  return Value::of(std::move(tensor));
+}
+
+// A tensor of the model by its name in the case; by position when names are not given.
+Result<size_t> find_edge(const std::vector<kernels::TensorInfo>& edges, const CaseTensor& wanted,
+                         size_t position) {
+  if (!wanted.name.empty()) {
+    const auto it = std::ranges::find(edges, wanted.name, &kernels::TensorInfo::name);
+    if (it != edges.end()) return static_cast<size_t>(it - edges.begin());
+  }
+  if (wanted.name.empty() && position < edges.size()) return position;
+  return fail(ErrorCode::invalid_argument, "the model has no '{}'",
+              wanted.name.empty() ? wanted.file : wanted.name);
+}
+
+Result<void> set_inputs(kernels::Context& context, const ModelCase& one) {
+  const auto& edges = context.model().inputs();
+  if (one.ramp_input) {
+    for (size_t i = 0; i < edges.size(); ++i) {
+      TENON_TRY(context.set_input(i, TENON_TRY(ramp(edges[i].type)).tensor.view()));
+    }
+    return {};
+  }
+  for (size_t k = 0; k < one.inputs.size(); ++k) {
+    const CaseTensor& input = one.inputs[k];
+    const size_t index = TENON_TRY(find_edge(edges, input, k));
+    const Value value = TENON_TRY(read_value(input.file, input.type.value_or(edges[index].type)));
+    if (value.kind == ValueType::Kind::tensor && value.tensor.type() != kernels::DataType::string) {
+      TENON_TRY(context.set_input(index, value.tensor.view()));
+    } else {
+      TENON_TRY(context.set_input_value(index, value));
+    }
+  }
+  return {};
+}
+
+// What differs, or nothing.
+Result<std::optional<std::string>> run_case(kernels::Context& context, const ModelCase& one,
+                                            const Tolerance& tolerance) {
+  TENON_TRY(set_inputs(context, one));
+  TENON_TRY(context.compute());
+  const auto& edges = context.model().outputs();
+  for (size_t k = 0; k < one.outputs.size(); ++k) {
+    const CaseTensor& output = one.outputs[k];
+    const size_t index = TENON_TRY(find_edge(edges, output, k));
+    const Value expected = TENON_TRY(read_value(output.file, output.type.value_or(edges[index].type)));
+    const Value actual = TENON_TRY(context.get_output_value(index));
+    if (auto off = difference(actual, expected, tolerance)) {
+      return fmt::format("output '{}': {}", edges[index].name, *off);
+    }
+  }
+  return std::nullopt;
+}
+
+class Runner {
+ public:
+  Runner(const TestOptions& options, const LineSink& line) : options_(options), line_(line) {}
+
+  void folder(const std::string& path) {
+    auto cases = find_cases(path);
+    if (!cases) return failed(path, cases.error().message);
+    if (cases->empty()) return folders_in(path);
+    for (const ModelCases& model : *cases) {
+      if (model.model.find(options_.filter) != std::string::npos) run(model);
+    }
+  }
+
+  const TestTotals& totals() const { return totals_; }
+
+ private:
+  void folders_in(const std::string& path) {
+    std::set<std::string> inner;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(path, error)) {
+      if (entry.is_directory(error)) inner.insert(entry.path().string());
+    }
+    if (error) return failed(path, error.message());
+    for (const std::string& folder_path : inner) folder(folder_path);
+  }
+
+  void run(const ModelCases& model) {
+    kernels::CompileOptions compile;
+    compile.threads = std::max(options_.threads, 1);
+    compile.reference = options_.reference;
+    auto loaded = load_model_file(model.model, compile);
+    if (!loaded) {
+      for (const ModelCase& one : model.cases) unable(one, loaded.error());
+      return;
+    }
+    auto context = (*loaded)->create_context();
+    for (const ModelCase& one : model.cases) {
+      if (!context) {
+        unable(one, context.error());
+        continue;
+      }
+      auto off = run_case(**context, one, tolerance(model.tolerance));
+      if (!off) {
+        unable(one, off.error());
+      } else if (*off) {
+        failed(one.name, **off);
+      } else {
+        ++totals_.passed;
+        if (options_.verbose) line_(fmt::format("pass {}", one.name));
+      }
+    }
+  }
+
+  // What Tenon lacks is no failure, but never silent.
+  void unable(const ModelCase& one, const kernels::Error& error) {
+    if (error.code != ErrorCode::unsupported_operation) return failed(one.name, error.message);
+    ++totals_.skipped;
+    line_(fmt::format("skip {}: {}", one.name, error.message));
+  }
+
+  void failed(const std::string& name, const std::string& why) {
+    ++totals_.failed;
+    line_(fmt::format("FAIL {}: {}", name, why));
+  }
+
+  Tolerance tolerance(Tolerance rule) const {
+    if (!options_.rtol && !options_.atol) return rule;
+    return {.rtol = options_.rtol.value_or(rule.rtol),
+            .atol = options_.atol.value_or(rule.atol),
+            .of_largest = 0};
+  }
+
+  const TestOptions& options_;
+  const LineSink& line_;
+  TestTotals totals_;
+};
+
+}  // namespace
+
+TestTotals test_models(std::span<const std::string> paths, const TestOptions& options, const LineSink& line) {
+  Runner runner(options, line);
+  for (const std::string& path : paths) runner.folder(path);
+  const TestTotals& t = runner.totals();
+  line(fmt::format("{} passed, {} failed, {} skipped", t.passed, t.failed, t.skipped));
+  return t;
+}
+
+}  // namespace tenon::nn
