@@ -13,10 +13,11 @@ struct OpRow {
   std::string_view name;
   std::uint32_t min_inputs, max_inputs, min_outputs, max_outputs;
   std::string_view attributes;
+  std::string_view result;
 };
 constexpr OpRow kRows[] = {
-#define NN_OP(name, min_in, max_in, min_out, max_out, attributes, ...) \
-  {#name, min_in, max_in, min_out, max_out, attributes},
+#define NN_OP(name, min_in, max_in, min_out, max_out, attributes, types, result, ...) \
+  {#name, min_in, max_in, min_out, max_out, attributes, #result},
 #include "kernels/ops.def"
 #undef NN_OP
 };
@@ -66,7 +67,7 @@ const std::vector<OpInfo>& all_infos() {
     auto* out = new std::vector<OpInfo>;
     for (const auto& row : kRows) {
       out->push_back({row.name, row.min_inputs, row.max_inputs, row.min_outputs, row.max_outputs,
-                      parse_schema(row.attributes)});
+                      parse_schema(row.attributes), row.result == "same"});
     }
     return out;
   }();

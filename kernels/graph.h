@@ -52,6 +52,7 @@ struct OpInfo {
   std::uint32_t min_inputs, max_inputs;    // kVariadic: no upper bound
   std::uint32_t min_outputs, max_outputs;  // as above
   std::vector<AttributeSpec> attributes;
+  bool keeps_type;  // output 0 has the element type of operand 0
 };
 inline constexpr std::uint32_t kVariadic = 0xffffffff;
 const OpInfo& info(Op op);

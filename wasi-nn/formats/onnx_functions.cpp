@@ -82,42 +82,6 @@ Result<void> group_norm(NodeImport& node) {
   return scale_channels(node, TENON_TRY(reshape_to(node, restored, {0, 0, -1})));
 }
 
-// Normalises each row of the matrix that `axis` makes of x; scale and bias broadcast over its last axes.
-Result<void> layer_norm(NodeImport& node) {
-  if (kernels::find_op("LayerNormalization") && !node.has_output(1) && !node.has_output(2))
-    return direct(node);
-  const int64_t axis = TENON_TRY(node.take_int("axis")).value_or(-1);
-  const double epsilon = TENON_TRY(node.take_float("epsilon")).value_or(1e-5f);
-  const ValueId x = node.input(0);
-  const ValueId rows = TENON_TRY(node.emit("Flatten", {x}, {{"axis", axis}}));
-  const Centred c = TENON_TRY(centre(node, rows, {1}));
-  const ValueId root = TENON_TRY(deviation(node, c.variance, epsilon));
-  const ValueId normalised = TENON_TRY(node.emit("Div", {c.difference, root}));
-  const ValueId shape = TENON_TRY(node.emit("Shape", {x}));
-  const ValueId restored = TENON_TRY(node.emit("Reshape", {normalised, shape}));
-  if (node.has_input(2)) {
-    const ValueId scaled = TENON_TRY(node.emit("Mul", {restored, node.input(1)}));
-    TENON_TRY(node.emit_to({node.output(0)}, "Add", {scaled, node.input(2)}));
-  } else {
-    TENON_TRY(node.emit_to({node.output(0)}, "Mul", {restored, node.input(1)}));
-  }
-  if (!node.has_output(1) && !node.has_output(2)) return {};
-  // Mean and 1 / deviation have the shape of x with ones from `axis` on.
-  const ValueId front = TENON_TRY(node.emit("Shape", {x}, {{"end", axis}}));
-  const ValueId back = TENON_TRY(node.emit("Shape", {x}, {{"start", axis}}));
-  const int64_t one = 1;
-  const ValueId ones = TENON_TRY(node.emit(
-      "ConstantOfShape", {TENON_TRY(node.emit("Shape", {back}))},
-      {{"value", TENON_TRY(kernels::Tensor::of<int64_t>(kernels::DataType::i64, {1}, std::span(&one, 1)))}}));
-  const ValueId reduced = TENON_TRY(node.emit("Concat", {front, ones}, {{"axis", int64_t{0}}}));
-  if (node.has_output(1)) TENON_TRY(node.emit_to({node.output(1)}, "Reshape", {c.mean, reduced}));
-  if (node.has_output(2)) {
-    const ValueId inverse = TENON_TRY(node.emit("Reciprocal", {root}));
-    TENON_TRY(node.emit_to({node.output(2)}, "Reshape", {inverse, reduced}));
-  }
-  return {};
-}
-
 // In training mode the statistics are the batch's own, and the running ones move towards them by 1 -
 // momentum.
 Result<void> batch_norm_training(NodeImport& node) {

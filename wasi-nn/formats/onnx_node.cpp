@@ -187,7 +187,17 @@ Result<void> NodeImport::emit_to(std::vector<ValueId> outputs, std::string_view 
   if (!row) return unsupported("no kernel for operator {}", op);
   while (!inputs.empty() && inputs.back() == kAbsent) inputs.pop_back();
   while (!outputs.empty() && outputs.back() == kAbsent) outputs.pop_back();
+  // Rules of later nodes want to know element types that few files declare.
+  const bool has_first = !inputs.empty() && !outputs.empty() && inputs[0] != kAbsent && outputs[0] != kAbsent;
+  if (has_first && kernels::info(*row).keeps_type) infer_element_type(outputs[0], inputs[0]);
   return builder_.add_node(*row, inputs, outputs, std::move(attributes), source_);
+}
+
+void NodeImport::infer_element_type(ValueId output, ValueId like) {
+  kernels::ValueType type = builder_.value(output).type;
+  if (type.kind != kernels::ValueType::Kind::tensor || type.element != DataType::undefined) return;
+  type.element = element_type(like);
+  builder_.set_type(output, std::move(type));
 }
 
 Result<void> NodeImport::finish_as(std::string_view op) {

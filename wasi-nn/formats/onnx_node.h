@@ -102,6 +102,7 @@ class NodeImport {
 
  private:
   Result<kernels::AttributeValue> convert(const AttributeProto& attribute);
+  void infer_element_type(ValueId output, ValueId like);
   Result<const AttributeProto*> take_typed(std::string_view name, AttributeType type);
 
   NodeHost& host_;

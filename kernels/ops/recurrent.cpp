@@ -1,0 +1,298 @@
+// LSTM, GRU and RNN. Both products of a step are sums of weight rows scaled by inputs, so that their loops
+// vectorise without reordering a sum.
+#include <cmath>
+
+#include "kernels/element.h"
+#include "kernels/infer.h"
+#include "kernels/ops/families.h"
+
+namespace tenon::kernels {
+namespace {
+
+template <class T>
+struct Activation {
+  T (*apply)(T x, T alpha, T beta);
+  T alpha, beta;
+  T operator()(T x) const { return apply(x, alpha, beta); }
+};
+
+template <class T>
+struct ActivationRow {
+  std::string_view name;
+  T (*apply)(T, T, T);
+  double alpha, beta;  // defaults
+  bool uses_alpha, uses_beta;
+};
+
+template <class T>
+constexpr ActivationRow<T> kActivations[] = {
+    {"Sigmoid", [](T x, T, T) -> T { return 1 / (1 + std::exp(-x)); }, 0, 0, false, false},
+    {"Tanh", [](T x, T, T) -> T { return std::tanh(x); }, 0, 0, false, false},
+    {"Relu", [](T x, T, T) -> T { return x > 0 ? x : 0; }, 0, 0, false, false},
+    {"LeakyRelu", [](T x, T a, T) -> T { return x >= 0 ? x : a * x; }, 0.01, 0, true, false},
+    {"ThresholdedRelu", [](T x, T a, T) -> T { return x > a ? x : 0; }, 1, 0, true, false},
+    {"ScaledTanh", [](T x, T a, T b) -> T { return a * std::tanh(b * x); }, 1, 1, true, true},
+    {"HardSigmoid", [](T x, T a, T b) -> T { return std::min<T>(std::max<T>(a * x + b, 0), 1); }, 0.2, 0.5,
+     true, true},
+    {"Elu", [](T x, T a, T) -> T { return x >= 0 ? x : a * (std::exp(x) - 1); }, 1, 0, true, false},
+    {"Softsign", [](T x, T, T) -> T { return x / (1 + std::abs(x)); }, 0, 0, false, false},
+    {"Softplus", [](T x, T, T) -> T { return std::log1p(std::exp(x)); }, 0, 0, false, false},
+    {"Affine", [](T x, T a, T b) -> T { return a * x + b; }, 1, 0, true, true},
+};
+
+bool same_name(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) { return (x | 0x20) == (y | 0x20); });
+}
+
+// The functions of all directions, in the order of the attribute; alphas and betas are handed out in that
+// order to those that use them.
+template <class T>
+Result<std::vector<Activation<T>>> activations_of(const Node& node, std::size_t directions) {
+  std::vector<std::string> names(node.texts("activations").begin(), node.texts("activations").end());
+  const std::vector<std::string> defaults = node.op == Op::LSTM
+                                                ? std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"}
+                                            : node.op == Op::GRU ? std::vector<std::string>{"Sigmoid", "Tanh"}
+                                                                 : std::vector<std::string>{"Tanh"};
+  const auto wanted = defaults.size() * directions;
+  if (names.empty()) {
+    for (std::size_t d = 0; d < directions; ++d) names.insert(names.end(), defaults.begin(), defaults.end());
+  }
+  if (names.size() != wanted) {
+    return fail(ErrorCode::invalid_argument, "{} activations, expected {}", names.size(), wanted);
+  }
+  const auto alphas = node.reals("activation_alpha"), betas = node.reals("activation_beta");
+  std::size_t next_alpha = 0, next_beta = 0;
+  std::vector<Activation<T>> out;
+  for (const auto& name : names) {
+    const auto* row =
+        std::ranges::find_if(kActivations<T>, [&](const auto& r) { return same_name(r.name, name); });
+    if (row == std::end(kActivations<T>))
+      return fail(ErrorCode::unsupported_operation, "activation '{}'", name);
+    Activation<T> activation{row->apply, static_cast<T>(row->alpha), static_cast<T>(row->beta)};
+    if (row->uses_alpha && next_alpha < alphas.size())
+      activation.alpha = static_cast<T>(alphas[next_alpha++]);
+    if (row->uses_beta && next_beta < betas.size()) activation.beta = static_cast<T>(betas[next_beta++]);
+    out.push_back(activation);
+  }
+  return out;
+}
+
+struct Sizes {
+  std::int64_t steps, batch, input, hidden, directions, gates;
+  bool batch_first;
+};
+
+template <class T>
+struct Cell {
+  Op op;
+  Sizes s;
+  std::vector<Activation<T>> activations;
+  std::optional<T> clip;
+  bool input_forget, linear_before_reset, reverse;
+  bool has_bias, has_lengths, has_h, has_c, has_peepholes;
+
+  T limited(T x) const { return clip ? std::min(std::max(x, -*clip), *clip) : x; }
+};
+
+template <class T>
+std::vector<T> read(const std::byte* from, std::int64_t at, std::int64_t count) {
+  std::vector<T> out(static_cast<std::size_t>(count));
+  if (count > 0)
+    std::memcpy(out.data(), from + at * static_cast<std::int64_t>(sizeof(T)), out.size() * sizeof(T));
+  return out;
+}
+
+// [rows, columns] → [columns, rows]
+template <class T>
+std::vector<T> transposed(const std::byte* from, std::int64_t at, std::int64_t rows, std::int64_t columns) {
+  std::vector<T> out(static_cast<std::size_t>(rows * columns));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c) {
+      out[static_cast<std::size_t>(c * rows + r)] = In<T>{from}[at + r * columns + c];
+    }
+  }
+  return out;
+}
+
+// out[0..n) += Σ x[k] · rows[k][0..n)
+template <class T>
+void accumulate(const T* x, std::int64_t count, const T* rows, std::int64_t pitch, std::int64_t n, T* out) {
+  for (std::int64_t k = 0; k < count; ++k) {
+    const T factor = x[k];
+    const T* row = rows + k * pitch;
+    for (std::int64_t j = 0; j < n; ++j) out[j] += factor * row[j];
+  }
+}
+
+// One direction of one run.
+template <class T>
+class Pass {
+ public:
+  Pass(const Cell<T>& cell, const KernelCall& call, std::int64_t direction)
+      : cell_(cell),
+        s_(cell.s),
+        call_(call),
+        d_(direction),
+        activations_(cell.activations.data() +
+                     direction * static_cast<std::int64_t>(cell.activations.size()) / s_.directions) {
+    const auto rows = s_.gates * s_.hidden;
+    w_ = transposed<T>(call.in[1], d_ * rows * s_.input, rows, s_.input);
+    r_ = transposed<T>(call.in[2], d_ * rows * s_.hidden, rows, s_.hidden);
+    bias_w_.assign(static_cast<std::size_t>(rows), 0);
+    bias_r_ = bias_w_;
+    if (cell.has_bias) {
+      bias_w_ = read<T>(call.in[3], d_ * 2 * rows, rows);
+      bias_r_ = read<T>(call.in[3], d_ * 2 * rows + rows, rows);
+    }
+    if (cell.has_peepholes) peepholes_ = read<T>(call.in[7], d_ * 3 * s_.hidden, 3 * s_.hidden);
+  }
+
+  void run(std::int64_t b) {
+    const auto length = cell_.has_lengths
+                            ? std::clamp<std::int64_t>(In<std::int32_t>{call_.in[4]}[b], 0, s_.steps)
+                            : s_.steps;
+    h_ = initial(5, cell_.has_h, b);
+    c_ = initial(6, cell_.has_c, b);
+    const bool backwards = cell_.reverse || d_ == 1;
+    const std::vector<T> zeros(static_cast<std::size_t>(s_.hidden), 0);
+    for (std::int64_t i = 0; i < s_.steps; ++i) {
+      const bool inside = i < length;
+      const auto t = inside && backwards ? length - 1 - i : i;
+      if (inside) step(t, b);
+      store(0,
+            s_.batch_first ? ((b * s_.steps + t) * s_.directions + d_)
+                           : ((t * s_.directions + d_) * s_.batch + b),
+            inside ? h_ : zeros);
+    }
+    store(1, state_row(b), h_);
+    store(2, state_row(b), c_);
+  }
+
+ private:
+  std::int64_t state_row(std::int64_t b) const {
+    return s_.batch_first ? b * s_.directions + d_ : d_ * s_.batch + b;
+  }
+
+  std::vector<T> initial(std::size_t operand, bool given, std::int64_t b) const {
+    if (!given) return std::vector<T>(static_cast<std::size_t>(s_.hidden), 0);
+    return read<T>(call_.in[operand], state_row(b) * s_.hidden, s_.hidden);
+  }
+
+  void store(std::size_t output, std::int64_t row, const std::vector<T>& values) const {
+    if (output >= call_.out.size() || call_.out[output] == nullptr || values.empty()) return;
+    std::memcpy(call_.out[output] + row * s_.hidden * static_cast<std::int64_t>(sizeof(T)), values.data(),
+                values.size() * sizeof(T));
+  }
+
+  void step(std::int64_t t, std::int64_t b) {
+    const auto rows = s_.gates * s_.hidden;
+    const auto x =
+        read<T>(call_.in[0], (s_.batch_first ? b * s_.steps + t : t * s_.batch + b) * s_.input, s_.input);
+    gates_ = bias_w_;
+    accumulate(x.data(), s_.input, w_.data(), rows, rows, gates_.data());
+    switch (cell_.op) {
+      case Op::LSTM: return lstm(rows);
+      case Op::GRU: return gru(rows);
+      default: return rnn(rows);
+    }
+  }
+
+  void add_recurrent(std::int64_t rows, std::int64_t n) {
+    accumulate(h_.data(), s_.hidden, r_.data(), rows, n, gates_.data());
+    for (std::int64_t j = 0; j < n; ++j)
+      gates_[static_cast<std::size_t>(j)] += bias_r_[static_cast<std::size_t>(j)];
+  }
+
+  // Gates in the order input, output, forget, cell.
+  void lstm(std::int64_t rows) {
+    add_recurrent(rows, rows);
+    const auto n = static_cast<std::size_t>(s_.hidden);
+    const auto peephole = [&](std::size_t which, std::size_t j, T cell) {
+      return peepholes_.empty() ? T(0) : peepholes_[which * n + j] * cell;
+    };
+    for (std::size_t j = 0; j < n; ++j) {
+      const T in = activations_[0](cell_.limited(gates_[j] + peephole(0, j, c_[j])));
+      const T forget = cell_.input_forget
+                           ? 1 - in
+                           : activations_[0](cell_.limited(gates_[2 * n + j] + peephole(2, j, c_[j])));
+      const T candidate = activations_[1](cell_.limited(gates_[3 * n + j]));
+      c_[j] = forget * c_[j] + in * candidate;
+      const T out = activations_[0](cell_.limited(gates_[n + j] + peephole(1, j, c_[j])));
+      h_[j] = out * activations_[2](c_[j]);
+    }
+  }
+
+  // Gates in the order update, reset, hidden.
+  void gru(std::int64_t rows) {
+    const auto n = static_cast<std::size_t>(s_.hidden);
+    add_recurrent(rows, 2 * s_.hidden);
+    for (std::size_t j = 0; j < 2 * n; ++j) gates_[j] = activations_[0](cell_.limited(gates_[j]));
+    std::vector<T> product(n, 0), reset = h_;
+    if (!cell_.linear_before_reset) {
+      for (std::size_t j = 0; j < n; ++j) reset[j] *= gates_[n + j];
+    }
+    accumulate(reset.data(), s_.hidden, r_.data() + 2 * n, rows, s_.hidden, product.data());
+    for (std::size_t j = 0; j < n; ++j) {
+      const T recurrent = product[j] + bias_r_[2 * n + j];
+      const T sum = gates_[2 * n + j] + (cell_.linear_before_reset ? gates_[n + j] * recurrent : recurrent);
+      const T candidate = activations_[1](cell_.limited(sum));
+      h_[j] = (1 - gates_[j]) * candidate + gates_[j] * h_[j];
+    }
+  }
+
+  void rnn(std::int64_t rows) {
+    add_recurrent(rows, rows);
+    for (std::size_t j = 0; j < h_.size(); ++j) h_[j] = activations_[0](cell_.limited(gates_[j]));
+  }
+
+  const Cell<T>& cell_;
+  const Sizes& s_;
+  const KernelCall& call_;
+  std::int64_t d_;
+  const Activation<T>* activations_;
+  std::vector<T> w_, r_, bias_w_, bias_r_, peepholes_;
+  std::vector<T> h_, c_, gates_;
+};
+
+template <class T>
+KernelResult make_recurrent(const LowerContext& c) {
+  const auto& x = c.in_dims(0);
+  const bool batch_first = c.node.integer("layout") != 0;
+  const auto directions = c.in_dims(1)[0];
+  Cell<T> cell{
+      .op = c.node.op,
+      .s = {x[batch_first ? 1 : 0], x[batch_first ? 0 : 1], x[2], c.in_dims(2)[2], directions,
+            c.node.op == Op::LSTM  ? 4
+            : c.node.op == Op::GRU ? 3
+                                   : 1,
+            batch_first},
+      .activations = TENON_TRY(activations_of<T>(c.node, static_cast<std::size_t>(directions))),
+      .clip = c.node.has("clip") ? std::optional<T>(static_cast<T>(c.node.real("clip"))) : std::nullopt,
+      .input_forget = c.node.integer("input_forget") != 0,
+      .linear_before_reset = c.node.integer("linear_before_reset") != 0,
+      .reverse = c.node.text("direction") == "reverse",
+      .has_bias = c.has(3),
+      .has_lengths = c.has(4),
+      .has_h = c.has(5),
+      .has_c = c.has(6),
+      .has_peepholes = c.has(7)};
+  return kernel_of("tenon recurrent", [cell = std::move(cell)](const KernelCall& call) -> Result<void> {
+    for (std::int64_t d = 0; d < cell.s.directions; ++d) {
+      Pass<T> pass(cell, call, d);
+      for (std::int64_t b = 0; b < cell.s.batch; ++b) pass.run(b);
+    }
+    return {};
+  });
+}
+
+}  // namespace
+
+KernelResult fast::recurrent(const LowerContext& c) {
+  KernelResult kernel = no_kernel(c);
+  dispatch(TypeList<float, double>{}, c.inputs[0].type, [&]<class T>() { kernel = make_recurrent<T>(c); });
+  return kernel;
+}
+
+KernelResult reference::recurrent(const LowerContext& c) { return fast::recurrent(c); }
+
+}  // namespace tenon::kernels
