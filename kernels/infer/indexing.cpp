@@ -98,7 +98,6 @@ Result<void> one_hot(InferContext& c) {
   if (c.dims(0).size() == Dims::kMaxRank) return c.invalid("rank is not supported");
   auto out = c.dims(0);
   out.insert(axis, depth);
-  c.outputs[0].type = c.inputs[2].type;
   return c.set(0, out);
 }
 
@@ -139,7 +138,6 @@ Result<void> top_k(InferContext& c) {
   out[axis] = k;
   TENON_TRY(c.set(0, out));
   if (c.outputs.size() < 2) return {};
-  c.outputs[1].type = DataType::i64;
   return c.set(1, out);
 }
 

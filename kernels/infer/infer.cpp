@@ -27,6 +27,10 @@ constexpr TypeMask any [[maybe_unused]] = ~TypeMask{0};  // sequences and option
 // Result rules: the element type of all outputs; shape rules may set others after.
 namespace results {
 using Rule = Result<DataType> (*)(InferContext&);
+[[maybe_unused]] Result<DataType> third(InferContext& c) { return c.inputs[2].type; }  // OneHot: [off, on]
+[[maybe_unused]] Result<DataType> eighth(InferContext& c) {
+  return c.inputs[7].type;
+}  // QLinear…: y_zero_point
 [[maybe_unused]] Result<DataType> unknown(InferContext&) { return DataType::undefined; }
 [[maybe_unused]] Result<DataType> same(InferContext& c) { return c.inputs[0].type; }
 [[maybe_unused]] Result<DataType> second(InferContext& c) { return c.inputs[1].type; }
@@ -68,6 +72,17 @@ Result<DataType> onnx_type(std::int64_t number) {
   if (number != 0) return onnx_type(number);
   if (c.has(0)) return c.inputs[0].type;
   return DataType::f32;
+}
+// QuantizeLinear: the zero point's type, else attribute output_dtype, else u8.
+[[maybe_unused]] Result<DataType> quantized(InferContext& c) {
+  if (c.has(2)) return c.inputs[2].type;
+  const auto number = c.node.integer("output_dtype");
+  return number == 0 ? DataType::u8 : TENON_TRY(onnx_type(number));
+}
+// DynamicQuantizeLinear: codes, scale, zero point.
+[[maybe_unused]] Result<DataType> dynamic_quantized(InferContext& c) {
+  if (c.outputs.size() > 1) c.outputs[1].type = DataType::f32;
+  return DataType::u8;
 }
 [[maybe_unused]] Result<DataType> output_datatype(InferContext& c) {
   return onnx_type(c.node.integer("output_datatype"));

@@ -8,12 +8,6 @@ bool is_quantized(DataType type) {
   return type == DataType::u8 || type == DataType::i8 || type == DataType::u16 || type == DataType::i16;
 }
 
-// Attribute output_dtype, in ONNX's numbering (TensorProto.DataType).
-DataType quantized_type(std::int64_t number) {
-  constexpr DataType kTypes[] = {DataType::u8, DataType::i8, DataType::u16, DataType::i16};
-  return number >= 2 && number <= 5 ? kTypes[number - 2] : DataType::undefined;
-}
-
 // Scale and zero point: one for all, one for each index of the axis, or one for each block of it.
 Result<void> check_scale(InferContext& c) {
   const auto& in = c.dims(0);
@@ -53,7 +47,6 @@ Result<void> check_qlinear(InferContext& c) {
     if (c.inputs[i].type != DataType::f32) return c.invalid("scales must be float");
   }
   if (!is_quantized(c.inputs[7].type)) return c.invalid("y_zero_point must be 8-bit");
-  c.outputs[0].type = c.inputs[7].type;
   return {};
 }
 
@@ -61,17 +54,10 @@ Result<void> check_qlinear(InferContext& c) {
 
 Result<void> quantize(InferContext& c) {
   TENON_TRY(check_scale(c));
-  const auto number = c.node.integer("output_dtype");
-  auto type = DataType::u8;
-  if (c.has(2)) {
-    type = c.inputs[2].type;
-  } else if (number != 0) {
-    type = quantized_type(number);
-  }
+  const auto type = c.outputs[0].type;
   if (!is_quantized(type)) {
     return fail(ErrorCode::unsupported_operation, "quantisation to {} is not supported", to_string(type));
   }
-  c.outputs[0].type = type;
   return c.set(0, c.dims(0));
 }
 
@@ -82,11 +68,7 @@ Result<void> dequantize(InferContext& c) {
 }
 
 Result<void> dynamic_quantize(InferContext& c) {
-  const DataType types[] = {DataType::u8, DataType::f32, DataType::u8};
-  for (std::size_t i = 0; i < c.outputs.size(); ++i) {
-    c.outputs[i].type = types[i];
-    TENON_TRY(c.set(i, i == 0 ? c.dims(0) : Dims{}));
-  }
+  for (std::size_t i = 0; i < c.outputs.size(); ++i) TENON_TRY(c.set(i, i == 0 ? c.dims(0) : Dims{}));
   return {};
 }
 

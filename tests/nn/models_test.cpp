@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 
 #include "tests/nn/guest.h"
 #include "tests/nn/test_data.h"
@@ -79,6 +80,19 @@ INSTANTIATE_TEST_SUITE_P(Onnx, GoldenModel,
                          ::testing::Values("onnx-mnist-8", "onnx-mobilenet-v1-0.25-224",
                                            "onnx-ultraface-rfb-320", "onnx-super-resolution"));
 
+// All other ONNX models of the test data, and the one of examples/digits.
+TEST(Models, OnnxModelsMatchTheirGoldenValues) {
+  std::vector<std::string> folders{std::string(TENON_SOURCE_DIR) + "/examples/digits"};
+  const std::string root = test::test_data() + "/models";
+  SKIP_WITHOUT(root);
+  for (const auto& entry : fs::directory_iterator(root)) {
+    if (entry.path().filename().string().starts_with("onnx-")) folders.push_back(entry.path().string());
+  }
+  const Report report = run_tests(folders);
+  EXPECT_EQ(report.totals.failed + report.totals.skipped, 0u) << report.lines;
+  EXPECT_GE(report.totals.passed, 40u);
+}
+
 // The same through the host functions: bytes in, bytes out.
 TEST_P(GoldenModel, MatchesThroughTheAbiWithoutCopies) {
   const std::string folder = model_folder(GetParam());
@@ -118,6 +132,47 @@ TEST_P(GoldenModel, MatchesThroughTheAbiWithoutCopies) {
   EXPECT_EQ(statistics[0].get_output.bytes_copied, 0u);
   EXPECT_GT(statistics[0].set_input.bytes_viewed, 0u);
   EXPECT_GT(statistics[0].get_output.bytes_viewed, 0u);
+}
+
+// Cases of the official suite that do not pass, each with its reason. A case that starts to pass must leave
+// the list.
+struct Exception {
+  std::string_view part;  // of the line that the runner prints
+  std::string_view reason;
+};
+constexpr Exception kExceptions[] = {
+    {"ai.onnx.preview.training", "training operators are out of scope"},
+    {"/test_bernoulli", "random: the expected values are one run of numpy's generator"},
+    {"/test_training_dropout/", "random"},
+    {"/test_training_dropout_default/", "random"},
+    {"/test_training_dropout_default_mask/", "random"},
+    {"/test_training_dropout_mask/", "random"},
+    {"/test_maxunpool_export_with_output_shape/", "doubtful; ONNX Runtime skips it too"},
+    {"/test_resize_downsample_scales_cubic_align_corners/", "doubtful; ONNX Runtime skips it too"},
+    {"/test_resize_downsample_scales_linear_align_corners/", "doubtful; ONNX Runtime skips it too"},
+    {"/test_cast_FLOAT_to_BFLOAT16/", "stored by cutting bits off; the standard rounds to nearest even"},
+    {"/test_castlike_FLOAT_to_BFLOAT16", "the stored input 'like' has another shape than the model declares"},
+    {"/test_castlike_BFLOAT16_to_FLOAT", "the stored input 'like' has another shape than the model declares"},
+    {"(Scan, opset 8)", "Scan had a batch dimension before opset 9"},
+};
+
+TEST(OnnxSuite, EveryCasePassesExceptTheListed) {
+  SKIP_WITHOUT(test::onnx_suite());
+  std::set<std::string_view> seen;
+  const auto line = [&](std::string_view text) {
+    if (text.starts_with("FAIL ") || text.starts_with("skip ")) {
+      const auto* found = std::ranges::find_if(
+          kExceptions, [&](const Exception& e) { return text.find(e.part) != text.npos; });
+      if (found == std::end(kExceptions)) {
+        ADD_FAILURE() << text;
+      } else {
+        seen.insert(found->part);
+      }
+    }
+  };
+  const TestTotals totals = test_models(std::vector{test::onnx_suite()}, {}, line);
+  EXPECT_GE(totals.passed, 1040u);
+  for (const Exception& e : kExceptions) EXPECT_TRUE(seen.contains(e.part)) << e.part << " passes now";
 }
 
 TEST(Tools, InspectShowsEdgesOperatorsAndParameters) {

@@ -196,6 +196,22 @@ Result<void> picked_loss(NodeImport& node, ValueId log_probabilities) {
 
 }  // namespace
 
+// A Loop over the positions of the first sequence; see NodeHost::mapping_body.
+Result<void> sequence_map(NodeImport& node) {
+  const AttributeProto* body = node.take("body");
+  if (!body || !body->g) return NodeImport::invalid("attribute 'body' holds no graph");
+  const ValueId length = TENON_TRY(node.emit("SequenceLength", {node.input(0)}));
+  std::vector<ValueId> operands{length, kAbsent};
+  for (size_t i = 0; i < node.output_count(); ++i)
+    operands.push_back(TENON_TRY(node.emit("SequenceEmpty", {})));
+  auto graph = TENON_TRY(node.host().mapping_body(*body->g, node.inputs()));
+  if (graph->outputs().size() != node.output_count() + 1) {
+    return NodeImport::invalid("{} outputs, the body has {}", node.output_count(),
+                               graph->outputs().size() - 1);
+  }
+  return node.emit_to(node.outputs(), "Loop", std::move(operands), {{"body", std::move(graph)}});
+}
+
 Result<void> negative_log_likelihood(NodeImport& node) { return picked_loss(node, node.input(0)); }
 
 Result<void> softmax_cross_entropy(NodeImport& node) {

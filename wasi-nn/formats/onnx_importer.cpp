@@ -65,10 +65,7 @@ class GraphImport final : public NodeHost {
     }
     TENON_TRY(declare_initialisers(graph));
     TENON_TRY(declare_inputs(graph));
-    declare_outputs_of(graph.node);
-    TENON_TRY(declare_types(graph.value_info));
-    TENON_TRY(declare_types(graph.output));
-    TENON_TRY(import_nodes(graph.node));
+    TENON_TRY(import_body(graph));
     for (const ValueInfoProto& output : graph.output) {
       const auto id = resolve(output.name);
       if (!id || *id == kAbsent) {
@@ -86,9 +83,62 @@ class GraphImport final : public NodeHost {
     GraphImport inner(shared_, this, frame_.opsets, depth_ + 1);
     return std::make_shared<const Graph>(TENON_TRY(inner.import(proto)));
   }
+  Result<std::shared_ptr<const Graph>> mapping_body(const GraphProto& proto,
+                                                    const std::vector<ValueId>& operands) override {
+    GraphImport inner(shared_, this, frame_.opsets, depth_ + 1);
+    return std::make_shared<const Graph>(TENON_TRY(inner.import_mapped(proto, operands)));
+  }
 
  private:
   const std::string& file() const { return shared_.source.file; }
+
+  Result<void> import_body(const GraphProto& graph) {
+    declare_outputs_of(graph.node);
+    TENON_TRY(declare_types(graph.value_info));
+    TENON_TRY(declare_types(graph.output));
+    return import_nodes(graph.node);
+  }
+
+  // A Loop's body around `graph`: inputs are position, condition and one sequence for each output; see
+  // mapping_body.
+  Result<Graph> import_mapped(const GraphProto& graph, const std::vector<ValueId>& operands) {
+    if (operands.size() != graph.input.size()) {
+      return fail(ErrorCode::invalid_encoding, "{} operands for a body with {} inputs", operands.size(),
+                  graph.input.size());
+    }
+    const ValueId position =
+        TENON_TRY(builder_.input("position", ValueType::tensor(kernels::DataType::i64, kernels::Dims{})));
+    const ValueId condition = TENON_TRY(
+        builder_.input("condition", ValueType::tensor(kernels::DataType::boolean, kernels::Dims{})));
+    std::vector<ValueId> carried;
+    for (const ValueInfoProto& output : graph.output) {
+      const ValueType element = TENON_TRY(declared_type(output));
+      carried.push_back(TENON_TRY(builder_.input(std::string(output.name), ValueType::sequence(element))));
+    }
+    TENON_TRY(declare_initialisers(graph));
+    for (size_t i = 0; i < operands.size(); ++i) {
+      if (operands[i] == kAbsent) return fail(ErrorCode::invalid_encoding, "operand {} is missing", i);
+      const kernels::GraphValue& outer = outer_->builder_.value(operands[i]);
+      ValueId bound = builder_.add_value(outer.name, outer.type);
+      TENON_TRY(outer.constant.defined() ? builder_.define_constant(bound, outer.constant)
+                                         : builder_.define_capture(bound, operands[i]));
+      if (i == 0 || outer.type.kind == ValueType::Kind::sequence) {
+        bound = TENON_TRY(builder_.node(kernels::Op::SequenceAt, {bound, position}));
+      }
+      frame_.names.insert_or_assign(graph.input[i].name, bound);
+    }
+    TENON_TRY(import_body(graph));
+    TENON_TRY(builder_.add_output(TENON_TRY(builder_.node(kernels::Op::Identity, {condition}))));
+    for (size_t i = 0; i < carried.size(); ++i) {
+      const auto result = resolve(graph.output[i].name);
+      if (!result || *result == kAbsent) {
+        return fail(ErrorCode::invalid_encoding, "nothing defines the output '{}'", graph.output[i].name);
+      }
+      TENON_TRY(
+          builder_.add_output(TENON_TRY(builder_.node(kernels::Op::SequenceInsert, {carried[i], *result}))));
+    }
+    return std::move(builder_).finish();
+  }
 
   template <typename T>
   Result<T> at_file(Result<T> result) const {

@@ -22,6 +22,11 @@ class NodeHost {
   virtual Result<kernels::Tensor> tensor(const TensorProto& proto) = 0;
   virtual Result<kernels::Tensor> tensor(const SparseTensorProto& proto) = 0;
   virtual Result<std::shared_ptr<const kernels::Graph>> subgraph(const GraphProto& proto) = 0;
+  // The body of a Loop that does for each position of `operands` what `proto` does for one: sequences give
+  // their element there, other operands themselves; each result is appended to a sequence that the loop
+  // carries.
+  virtual Result<std::shared_ptr<const kernels::Graph>> mapping_body(
+      const GraphProto& proto, const std::vector<ValueId>& operands) = 0;
 };
 
 // Attributes of the function call that is being expanded, by the name that attributes in its body refer to.
@@ -42,6 +47,8 @@ class NodeImport {
   // Operands. input() beyond the end is kAbsent.
   size_t input_count() const { return inputs_.size(); }
   size_t output_count() const { return outputs_.size(); }
+  const std::vector<ValueId>& inputs() const { return inputs_; }
+  const std::vector<ValueId>& outputs() const { return outputs_; }
   ValueId input(size_t i) const { return i < inputs_.size() ? inputs_[i] : kernels::kAbsent; }
   ValueId output(size_t i) const { return i < outputs_.size() ? outputs_[i] : kernels::kAbsent; }
   bool has_input(size_t i) const { return input(i) != kernels::kAbsent; }

@@ -152,6 +152,35 @@ Result<void> dft_axis(NodeImport& node) {
   return direct(node);
 }
 
+// Training mode, decided when it runs: elements whose random number is below the ratio are dropped, the
+// others scaled by 1 / (1 - ratio).
+static Result<void> dropout_training(NodeImport& node) {
+  constexpr int64_t kFloat = 1;
+  const ValueId x = node.input(0);
+  const ValueId training = node.input(2);
+  ValueId ratio = kAbsent;
+  if (node.has_input(1)) {
+    ratio = TENON_TRY(node.emit("Cast", {node.input(1)}, {{"to", kFloat}}));
+  } else {
+    const float half = 0.5f;
+    ratio = TENON_TRY(node.constant(TENON_TRY(Tensor::of<float>(DataType::f32, {}, std::span(&half, 1)))));
+  }
+  const float unit = 1;
+  const ValueId one =
+      TENON_TRY(node.constant(TENON_TRY(Tensor::of<float>(DataType::f32, {}, std::span(&unit, 1)))));
+  kernels::Attributes attributes{{"dtype", kFloat}};
+  if (const auto seed = TENON_TRY(node.take_int("seed")))
+    attributes.push_back({"seed", static_cast<float>(*seed)});
+  const ValueId random = TENON_TRY(node.emit("RandomUniformLike", {x}, std::move(attributes)));
+  const ValueId chosen = TENON_TRY(node.emit("GreaterOrEqual", {random, ratio}));
+  const ValueId mask = TENON_TRY(node.emit("Or", {chosen, TENON_TRY(node.emit("Not", {training}))}));
+  const ValueId kept = TENON_TRY(node.emit("Mul", {x, TENON_TRY(node.emit("CastLike", {mask, x}))}));
+  const ValueId share = TENON_TRY(node.emit("CastLike", {TENON_TRY(node.emit("Sub", {one, ratio})), x}));
+  const ValueId scaled = TENON_TRY(node.emit("Div", {kept, share}));
+  TENON_TRY(node.emit_to({node.output(0)}, "Where", {training, scaled, x}));
+  return node.alias(1, mask);
+}
+
 // Inference: the identity, and a mask of ones for whoever asks for it.
 Result<void> dropout(NodeImport& node) {
   if (node.opset() < 7 && TENON_TRY(node.take_int("is_test")).value_or(0) == 0) {
@@ -159,14 +188,9 @@ Result<void> dropout(NodeImport& node) {
   }
   if (node.opset() >= 12 && node.has_input(2)) {
     const Tensor* training = node.constant(node.input(2));
-    if (!training || training->type() != DataType::boolean || training->count() != 1) {
-      return NodeImport::unsupported("training_mode that is not a constant");
-    }
-    const Tensor* ratio = node.constant(node.input(1));
-    const bool drops_nothing =
-        ratio && std::ranges::all_of(ratio->bytes(), [](std::byte b) { return b == std::byte{}; });
-    if (training->data()[0] != std::byte{} && !drops_nothing)
-      return NodeImport::unsupported("training mode (random)");
+    const bool never = training && training->type() == DataType::boolean && training->count() == 1 &&
+                       training->data()[0] == std::byte{};
+    if (!never) return dropout_training(node);
   }
   TENON_TRY(node.alias(0, node.input(0)));
   if (!node.has_output(1)) return {};
