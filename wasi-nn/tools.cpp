@@ -70,15 +70,26 @@ std::string_view phase_name(kernels::StepInfo::Phase phase) {
 std::string step_lines(const kernels::Context& context, bool times) {
   std::string text = "steps\n";
   for (const auto& step : context.steps()) {
-    text += fmt::format("  {:<8} {:<20} {:<36} {}", phase_name(step.phase), step.op, step.node,
-                        step.implementation);
+    text += fmt::format("  {:<8} {:<20} {:<36} {:<28} {}{}", phase_name(step.phase), step.op, step.node,
+                        step.implementation, to_string(step.output.type), to_string(step.output.dims));
     if (times && step.runs > 0) {
-      text += fmt::format("  {:.3f} ms",
-                          static_cast<double>(step.nanoseconds) / 1e6 / static_cast<double>(step.runs));
+      const double ns = static_cast<double>(step.nanoseconds) / static_cast<double>(step.runs);
+      text += fmt::format("  {:.3f} ms", ns / 1e6);
+      if (step.flops > 0 && ns > 0)
+        text += fmt::format("  {:.1f} GFLOP/s", static_cast<double>(step.flops) / ns);
     }
     text += '\n';
   }
   return text;
+}
+
+// Operations of one inference, known where the shapes of all inputs are.
+std::string cost_line(const kernels::Context& context) {
+  uint64_t flops = 0;
+  for (const auto& step : context.steps()) flops += step.flops;
+  if (flops == 0) return "cost\n  depends on the shapes of the inputs\n";
+  return fmt::format("cost\n  {} FLOP an inference ({:.3f} GFLOP)\n", grouped(flops),
+                     static_cast<double>(flops) / 1e9);
 }
 
 Result<std::string> inspect(const std::string& path, const InspectOptions& options) {
@@ -97,7 +108,9 @@ Result<std::string> inspect(const std::string& path, const InspectOptions& optio
   std::set<const std::byte*> seen;
   add_parameters(model->graph(), seen, parameters);
   text += fmt::format("parameters\n  {} in {} bytes\n", grouped(parameters.count), grouped(parameters.bytes));
-  if (options.steps) text += step_lines(*TENON_TRY(model->create_context()), false);
+  const auto context = TENON_TRY(model->create_context());
+  text += cost_line(*context);
+  if (options.steps) text += step_lines(*context, false);
   return text;
 }
 

@@ -171,12 +171,15 @@ struct ConvPlan {
   // Row (channel, tap) of the group's columns: the input element under that tap for each output position, 0
   // outside.
   void fill_row(const std::int32_t* plane, std::int64_t tap, std::int32_t* row) const {
-    const auto rank = in_spatial.size();
-    for (std::int64_t at = 0; at < out_size; ++at) {
-      auto rest_at = at, rest_tap = tap;
-      std::int64_t from = 0, pitch = 1;
+    const auto last = in_spatial.size() - 1;
+    const auto lines = out_size == 0 ? 0 : out_size / out_spatial[last];
+    const auto shift = tap % window.kernel[last] * window.dilations[last] - window.pads_begin[last];
+    for (std::int64_t line = 0; line < lines; ++line) {
+      // The input line under this tap, from all dimensions but the last.
+      auto rest_at = line, rest_tap = tap / window.kernel[last], pitch = in_spatial[last];
+      std::int64_t from = 0;
       bool inside = true;
-      for (std::size_t d = rank; d-- > 0;) {
+      for (std::size_t d = last; d-- > 0;) {
         const auto x = rest_at % out_spatial[d] * window.strides[d] - window.pads_begin[d] +
                        rest_tap % window.kernel[d] * window.dilations[d];
         rest_at /= out_spatial[d];
@@ -185,7 +188,10 @@ struct ConvPlan {
         from += x * pitch;
         pitch *= in_spatial[d];
       }
-      row[at] = inside ? plane[from] : 0;
+      for (std::int64_t at = 0; at < out_spatial[last]; ++at, ++row) {
+        const auto x = at * window.strides[last] + shift;
+        *row = inside && x >= 0 && x < in_spatial[last] ? plane[from + x] : 0;
+      }
     }
   }
 };

@@ -180,8 +180,8 @@ TEST(Tools, InspectShowsEdgesOperatorsAndParameters) {
   SKIP_WITHOUT(folder);
   const ToolResult result = inspect_model(folder, {.steps = true});
   ASSERT_TRUE(result.ok) << result.error;
-  for (const char* text :
-       {"Input3", "Plus214_Output_0", "Conv", "MaxPool", "opset 8", "parameters", "steps"}) {
+  for (const char* text : {"Input3", "Plus214_Output_0", "Conv", "MaxPool", "opset 8", "parameters",
+                           "FLOP an inference", "steps"}) {
     EXPECT_THAT(result.text, HasSubstr(text));
   }
 }
