@@ -183,6 +183,26 @@ TEST_F(CliTest, TranslatesBothWaysToTheSameBytes) {
   EXPECT_THAT(bad.out, HasSubstr("2:10"));
 }
 
+TEST_F(CliTest, ModelsAreInspectedAndNamedForGuests) {
+  if (!std::filesystem::exists(std::string(TENON_BINARY_DIR) + "/tenon-nn.so"))
+    GTEST_SKIP() << "built without wasi-nn";
+  const std::string model = std::string(TENON_SOURCE_DIR) + "/examples/digits/digits.onnx";
+  const Ran inspected = tenon("nn inspect " + model);
+  EXPECT_EQ(inspected.status, 0) << inspected.out;
+  EXPECT_THAT(inspected.out, HasSubstr("Conv"));
+  EXPECT_NE(tenon("nn inspect /nowhere.onnx").status, 0);
+  EXPECT_NE(tenon("nn bogus").status, 0);
+  EXPECT_EQ(tenon("nn").status, 2);
+  const std::string hello = program("hello.wat", "(call $print)");
+  const Ran ran = tenon("run --nn-stats --nn-graph digits=" + model + " " + hello);
+  EXPECT_EQ(ran.status, 0) << ran.out;
+  EXPECT_THAT(ran.out, StartsWith("hello\n"));
+  const Ran missing = tenon("run --nn-graph digits=/nowhere.onnx " + hello);
+  EXPECT_EQ(missing.status, 1);
+  EXPECT_THAT(missing.out, HasSubstr("/nowhere.onnx"));
+  EXPECT_NE(tenon("run --nn-graph digits " + hello).status, 0) << "no path";
+}
+
 TEST_F(CliTest, VersionNamesTheBuild) { EXPECT_THAT(tenon("--version").out, StartsWith("tenon 0.1.0 (")); }
 
 }  // namespace
