@@ -4,23 +4,76 @@
 #include <fmt/format.h>
 
 #include "engine/reader.h"
+#include "engine/validate/func_validator.h"
 #include "jit/codegen/target.h"
 #include "jit/lower/func_lowering.h"
 
 namespace tenon::jit {
 namespace {
 
-// True when every instruction has a lowering.
-Result<bool> can_compile(const Module& module, const Function& f) {
-  CodeReader reader(module, f.body, f.offset);
-  std::vector<LocalRun> runs;
-  Instr instr;
-  bool all = true;
-  if (reader.read_locals(runs))
-    while (all && reader.next(instr)) all = lowering_of(instr.op) != nullptr;
-  if (reader.error()) return std::unexpected(*reader.error());
-  return all;
-}
+// What one pass over a function's code finds.
+struct Survey {
+  bool has_lowering = true;  // every instruction
+  u64 weight = 0;            // about how many LLVM instructions and phi operands it becomes
+};
+
+class Surveyor {
+ public:
+  Surveyor(const Module& module, FuncIdx f) : module_(module), function_(module.functions[f.value]) {
+    arities_.push_back(module.func_type(f).results.size());
+  }
+  Result<Survey> run(u64 weight_limit) {
+    CodeReader reader(module_, function_.body, function_.offset);
+    std::vector<LocalRun> runs;
+    Instr instr;
+    if (reader.read_locals(runs)) {
+      for (const LocalRun& r : runs) survey_.weight += r.count;
+      while (survey_.has_lowering && survey_.weight <= weight_limit && reader.next(instr)) add(instr);
+    }
+    if (reader.error()) return std::unexpected(*reader.error());
+    return survey_;
+  }
+
+ private:
+  const FuncType& type(TypeId id) const { return *module_.type_registry().get(id).func(); }
+  // Operands that a branch to the label carries; labels of dead code may be unknown here.
+  u64 arity(u32 label) const { return label < arities_.size() ? arities_[arities_.size() - 1 - label] : 0; }
+  void add_call(const FuncType& t) { survey_.weight += t.params.size() + t.results.size(); }
+  void open(const Instr& i) {
+    u64 params = 0, results = i.block.kind == BlockType::Kind::value;
+    if (i.block.kind == BlockType::Kind::type) {
+      const FuncType& t = type(module_.types[i.block.type.value]);
+      params = t.params.size();
+      results = t.results.size();
+    }
+    survey_.weight += params + results;
+    arities_.push_back(i.op == Op::loop ? params : results);
+  }
+  void add(const Instr& i) {
+    ++survey_.weight;
+    survey_.has_lowering = lowering_of(i.op) != nullptr;
+    switch (op_info(i.op).imm) {
+      case Imm::block: open(i); break;
+      case Imm::br_label: survey_.weight += arity(i.index); break;
+      case Imm::br_table:
+        for (u32 label : i.targets) survey_.weight += 1 + arity(label);
+        break;
+      case Imm::func:
+        if (i.op != Op::ref_func) add_call(type(module_.functions[i.index].type));
+        break;
+      case Imm::type_table: add_call(type(module_.types[i.index])); break;
+      default:
+        if (i.op == Op::end && !arities_.empty()) arities_.pop_back();
+        if (i.op == Op::call_ref || i.op == Op::return_call_ref) add_call(type(module_.types[i.index]));
+        break;
+    }
+  }
+
+  const Module& module_;
+  const Function& function_;
+  std::vector<u64> arities_;  // of open labels, the function's own first
+  Survey survey_;
+};
 
 MemoryPlan plan_memory(Memory& memory) {
   const MemoryType& type = memory.type();
@@ -29,25 +82,23 @@ MemoryPlan plan_memory(Memory& memory) {
 }
 
 // Decides what is compiled, within the budget.
-Result<void> plan_functions(ModulePlan& plan) {
+Result<void> plan_functions(ModulePlan& plan, const DecodeOptions& decode) {
   const Module& module = *plan.module;
   const JitOptions& options = plan.options;
   u64 total = 0;
   for (u32 f = module.imported_functions; f < module.functions.size(); ++f) {
-    const Function& function = module.functions[f];
-    const u64 size = function.body.size();
-    if (size > options.max_function_bytes) {
-      if (plan.notice.empty())
-        plan.notice = fmt::format("{} has {} bytes of code, the compiler's budget is {}: interpreted",
-                                  module.function_name(FuncIdx{f}), size, options.max_function_bytes);
-      continue;
-    }
-    total += size;
-    TRY_ASSIGN(plan.compiled[f], can_compile(module, function));
+    // A body that does not validate traps when the interpreter first meets it.
+    if (decode.lazy_bodies && !validate_function(module, FuncIdx{f}, decode.limits)) continue;
+    TRY_ASSIGN(const Survey survey, Surveyor(module, FuncIdx{f}).run(options.max_function_weight));
+    if (survey.weight > options.max_function_weight && plan.notice.empty())
+      plan.notice = fmt::format("{} is beyond the compiler's budget of {} operations: interpreted",
+                                module.function_name(FuncIdx{f}), options.max_function_weight);
+    plan.compiled[f] = survey.has_lowering && survey.weight <= options.max_function_weight;
+    if (plan.compiled[f]) total += survey.weight;
   }
-  if (total > options.max_module_bytes) {
-    plan.notice = fmt::format("the module has {} bytes of code, the compiler's budget is {}: interpreted",
-                              total, options.max_module_bytes);
+  if (total > options.max_module_weight) {
+    plan.notice = fmt::format("the module has {} operations, the compiler's budget is {}: interpreted", total,
+                              options.max_module_weight);
     plan.compiled.assign(plan.compiled.size(), false);
   }
   return {};
@@ -71,7 +122,7 @@ Result<ModulePlan> make_plan(Instance& instance, const JitOptions& options) {
     const FuncRef* ref = instance.func(FuncIdx{f});
     if (!ref->vmctx) plan.native_import[f] = static_cast<const HostFunc*>(ref->code)->desc->native != nullptr;
   }
-  TRY(plan_functions(plan));
+  TRY(plan_functions(plan, instance.store().engine().options().decode));
   return plan;
 }
 

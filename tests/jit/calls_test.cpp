@@ -50,7 +50,7 @@ class Calls : public testing::TestWithParam<u32> {
     options.opt_level = static_cast<u8>(GetParam());
     options.verify_ir = true;
     options.notice = [this](const std::string& text) { notices_.push_back(text); };
-    options.max_function_bytes = 2000;
+    options.max_function_weight = 2000;
     store_.set_compiler(std::move(*create_compiler(store_, options)));
     host_.emplace(store_);
   }
@@ -167,7 +167,7 @@ TEST_P(Calls, FunctionsBeyondTheBudgetAreInterpreted) {
       (call_indirect (type $t) (local.get 0) (i32.const 0)))
     (func (export "tail") (param i32) (result i32 i64 f32) (return_call $big (local.get 0))))");
   ASSERT_EQ(notices_.size(), 1u);
-  EXPECT_THAT(notices_[0], testing::HasSubstr("big has 20"));
+  EXPECT_THAT(notices_[0], testing::HasSubstr("big is beyond the compiler's budget"));
   for (const char* name : {"direct", "indirect", "tail"}) {
     ASSERT_EQ(call(i, name, {21}), Status::ok) << name;
     EXPECT_EQ(slots_[0].u32_, 42u);
@@ -199,6 +199,37 @@ TEST_P(Calls, ExceptionsPassCompiledFrames) {
   EXPECT_EQ(call(i, "catch", {77}), Status::ok);
   EXPECT_EQ(slots_[0].u32_, 77u);
   EXPECT_EQ(call(i, "uncaught"), Status::exception);
+}
+
+// Code that would keep LLVM busy for minutes runs in the interpreter instead.
+TEST_P(Calls, CodeThatExplodesInTheCompilerIsInterpreted) {
+  std::string types, table, chain, drops;
+  for (int n = 0; n < 500; ++n) types += " i32";
+  for (int n = 0; n < 20'000; ++n) table += " 0";
+  for (int n = 0; n < 20'000; ++n) chain += " call $wide";
+  for (int n = 0; n < 499; ++n) drops += " drop";
+  std::string zeros;
+  for (int n = 0; n < 500; ++n) zeros += " i32.const 7";
+  JitOptions options;
+  std::vector<std::string> notices;
+  options.notice = [&](const std::string& text) { notices.push_back(text); };
+  Guest::Options guest;
+  guest.jit = options;
+  Guest g(
+      "(type $t (func (param" + types + ") (result" + types + ")))" + "(func $wide (type $t)" +
+          [] {
+            std::string gets;
+            for (int n = 0; n < 500; ++n) gets += " local.get " + std::to_string(n);
+            return gets;
+          }() +
+          ")" + "(func (export \"switch\") (param i32) (result i32) (block (result" + types + ")" + zeros +
+          " local.get 0 br_table" + table + ")" + drops + ")" + "(func (export \"chain\") (result i32)" +
+          zeros + chain + drops + ")",
+      guest);
+  ASSERT_TRUE(g.ok());
+  EXPECT_EQ(notices.size(), 1u);
+  EXPECT_EQ(g.call("switch", {5}).as_u32(), 7u);
+  EXPECT_EQ(g.call("chain").as_u32(), 7u);
 }
 
 // An intrinsic: a host function that always returns is called without slots.
