@@ -205,7 +205,8 @@ class Lowering {
   Result<void> lower_node(FlatNode& node) {
     if (!options_.reference) {
       const auto op = node.node->op;
-      if ((is_convolution(op) || is_product(op)) && TENON_TRY(lower_group(node))) return {};
+      const bool starts = is_convolution(op) || is_product(op) || op == Op::BatchNormalization;
+      if (starts && TENON_TRY(lower_group(node))) return {};
       if (TENON_TRY(lower_in_layout(node))) return {};
     }
     return lower_plain(node);
@@ -316,7 +317,10 @@ class Lowering {
     for (std::size_t take = group.ends.size(); take-- > 0;) {
       auto request = group.request;
       request.post_ops.resize(group.post_counts[take]);
-      auto made = is_convolution(node.node->op) ? lower_convolution(request) : lower_matmul(request);
+      const auto op = node.node->op;
+      auto made = is_convolution(op) ? lower_convolution(request)
+                  : is_product(op)   ? lower_matmul(request)
+                                     : lower_scaling(request);
       if (!made) continue;
       for (auto* fused : group.consumed[take]) fused->done = true;
       TENON_TRY(emit(*made, group.operands, group.request.inputs, group.ends[take]));
@@ -342,6 +346,7 @@ class Lowering {
     group.request.inputs.resize(3);
     group.operands.resize(3, kNone);
     if (gemm && !normalize_gemm(group)) return group;
+    if (node.node->op == Op::BatchNormalization && !normalize_batch_norm(group)) return group;
     auto end = node.out[0];
     std::vector<FlatNode*> consumed;
     const auto mark = [&] {
@@ -351,14 +356,14 @@ class Lowering {
     };
     // Folding into weights and bias comes first and is always taken; post-ops may be refused from the last
     // on.
-    while (options_.fuse) {
+    while (options_.fuse && node.node->op != Op::BatchNormalization) {
       auto* next = only_user(end);
       if (next == nullptr || leaves_one_step(node, *next) || !fold_constants(group, *next, end)) break;
       consumed.push_back(next);
       end = next->out[0];
     }
     mark();
-    while (options_.fuse && group.request.post_ops.size() < 4) {
+    while (options_.fuse && group.request.post_ops.size() < 5) {
       auto* next = swish_of(end, group);
       if (next != nullptr) {
         for (const auto user : value(end).users)
@@ -378,7 +383,7 @@ class Lowering {
 
   // A graph of one fused step would have to copy its input or its output.
   bool leaves_one_step(const FlatNode& first, const FlatNode& next) {
-    return value(root(first.in[0])).input != kNone && is_product(first.node->op) &&
+    return value(root(first.in[0])).input != kNone && !is_convolution(first.node->op) &&
            value(next.out[0]).is_output;
   }
 
@@ -388,6 +393,59 @@ class Lowering {
     if (node.real("alpha") != 1.0f) return false;
     auto& bias = group.request.inputs[2];
     return !bias.present || (node.real("beta") == 1.0f && (bias.dims.size() <= 2 && !bias.dims.empty()));
+  }
+
+  // The scale and offset of a BatchNormalization whose statistics are constants, for each channel.
+  struct Affine {
+    Tensor scale, offset;
+  };
+  std::optional<Affine> affine_of(const FlatNode& node, std::int64_t channels) {
+    if (node.node->integer("training_mode") != 0) return std::nullopt;
+    const std::byte* statistics[4];
+    for (std::size_t i = 0; i < 4; ++i) {
+      const auto& operand = value(node.in[i + 1]).operand;
+      if (!operand.constant.defined() || operand.type != DataType::f32 ||
+          operand.constant.count() != channels)
+        return std::nullopt;
+      statistics[i] = operand.constant.data();
+    }
+    const auto epsilon = static_cast<double>(node.node->real("epsilon"));
+    const auto at = [&](std::size_t i, std::int64_t c) {
+      return static_cast<double>(In<float>{statistics[i]}[c]);
+    };
+    const auto make = [&](bool scale) {
+      const auto key = fmt::format("affine {} {}", scale, static_cast<const void*>(node.node));
+      return cache_.get(key, [&]() -> Result<Tensor> {
+        auto out = TENON_TRY(Tensor::allocate(DataType::f32, {channels}));
+        for (std::int64_t c = 0; c < channels; ++c) {
+          const double factor = at(0, c) / std::sqrt(at(3, c) + epsilon);
+          Out<float>{out.mutable_data()}.set(
+              c, static_cast<float>(scale ? factor : at(1, c) - at(2, c) * factor));
+        }
+        return out;
+      });
+    };
+    auto scale = make(true), offset = make(false);
+    if (!scale || !offset) return std::nullopt;
+    return Affine{std::move(*scale), std::move(*offset)};
+  }
+
+  // A BatchNormalization by itself: x * scale, then an addition as first post-op.
+  bool normalize_batch_norm(Group& group) {
+    const auto& dims = group.request.inputs[0].dims;
+    if (dims.size() < 3 || group.request.inputs[0].type != DataType::f32) return false;
+    const auto affine = affine_of(*current_, dims[1]);
+    if (!affine) return false;
+    Dims channels(dims.size(), 1);
+    channels[1] = dims[1];
+    const auto scale = affine->scale.reshaped(channels), offset = affine->offset.reshaped(channels);
+    if (!scale || !offset) return false;
+    group.request.inputs = {group.request.inputs[0], {}, {}, {}};
+    group.operands = {group.operands[0], kNone, kNone, kNone};
+    set_constant(group, 1, *scale);
+    set_constant(group, 3, *offset);
+    group.request.post_ops.push_back({true, dnnl::algorithm::binary_add, 0, 0, 3});
+    return true;
   }
 
   // BatchNormalization with constant statistics, and addition of a constant per channel: into weights and
@@ -426,27 +484,14 @@ class Lowering {
     if (!weights.constant.defined() || weights.type != DataType::f32 ||
         (bias.present && !bias.constant.defined()))
       return false;
-    if (next.node->integer("training_mode") != 0) return false;
-    const float* statistics[4];
     const auto channels = request.outputs[0].dims[1];
-    for (std::size_t i = 0; i < 4; ++i) {
-      const auto& operand = value(next.in[i + 1]).operand;
-      if (!operand.constant.defined() || operand.type != DataType::f32 ||
-          operand.constant.count() != channels)
-        return false;
-      statistics[i] = reinterpret_cast<const float*>(operand.constant.data());
-    }
+    const auto affine = affine_of(next, channels);
+    if (!affine) return false;
+    const In<float> scale{affine->scale.data()}, shift{affine->offset.data()};
     const auto key = fmt::format("bn {} {} ", static_cast<const void*>(weights.constant.data()),
                                  static_cast<const void*>(next.node));
     const bool transposed = request.node.op == Op::ConvTranspose;
-    const auto group_count = request.node.integer("group");
-    const auto epsilon = static_cast<double>(next.node->real("epsilon"));
-    const auto at = [](const float* p, std::int64_t i) {
-      return static_cast<double>(In<float>{reinterpret_cast<const std::byte*>(p)}[i]);
-    };
-    const auto factor = [&](std::int64_t c) {
-      return at(statistics[0], c) / std::sqrt(at(statistics[3], c) + epsilon);
-    };
+    const auto group_rows = weights.dims[0] / request.node.integer("group");
     auto folded = cache_.get(key + "w", [&]() -> Result<Tensor> {
       auto out = TENON_TRY(Tensor::allocate(DataType::f32, weights.dims));
       const In<float> from{weights.constant.data()};
@@ -454,12 +499,9 @@ class Lowering {
       const auto inner = product(weights.dims, 2, weights.dims.size());
       for (std::int64_t i = 0; i < weights.dims[0]; ++i) {
         for (std::int64_t j = 0; j < weights.dims[1]; ++j) {
-          const auto channel = transposed ? i / (weights.dims[0] / group_count) * weights.dims[1] + j : i;
-          const double f = factor(channel);
-          for (std::int64_t k = 0; k < inner; ++k) {
-            const auto p = (i * weights.dims[1] + j) * inner + k;
-            to.set(p, static_cast<float>(static_cast<double>(from[p]) * f));
-          }
+          const float f = scale[transposed ? i / group_rows * weights.dims[1] + j : i];
+          const auto first = (i * weights.dims[1] + j) * inner;
+          for (std::int64_t k = 0; k < inner; ++k) to.set(first + k, from[first + k] * f);
         }
       }
       return out;
@@ -467,9 +509,8 @@ class Lowering {
     auto offset = cache_.get(key + "b", [&]() -> Result<Tensor> {
       auto out = TENON_TRY(Tensor::allocate(DataType::f32, {channels}));
       for (std::int64_t c = 0; c < channels; ++c) {
-        const double before = bias.present ? static_cast<double>(In<float>{bias.constant.data()}[c]) : 0;
-        Out<float>{out.mutable_data()}.set(
-            c, static_cast<float>((before - at(statistics[2], c)) * factor(c) + at(statistics[1], c)));
+        const float before = bias.present ? In<float>{bias.constant.data()}[c] * scale[c] : 0;
+        Out<float>{out.mutable_data()}.set(c, before + shift[c]);
       }
       return out;
     });
@@ -500,15 +541,33 @@ class Lowering {
       for (const auto& op : ops) group.request.post_ops.push_back(op);
       return !ops.empty();
     }
-    if (next.node->op != Op::Add && next.node->op != Op::Mul) return false;
-    if (next.in[0] == next.in[1]) return false;
+    const auto op = next.node->op;
+    if ((op != Op::Add && op != Op::Mul && op != Op::Sum) || next.in.size() != 2 || next.in[0] == next.in[1])
+      return false;
+    if (!(value(next.out[0]).operand.dims == value(end).operand.dims)) return false;
     const auto other = next.in[0] == end ? next.in[1] : next.in[0];
-    if (!is_available(other) || !(value(other).operand.dims == value(end).operand.dims)) return false;
-    group.request.post_ops.push_back(
-        {true, next.node->op == Op::Add ? dnnl::algorithm::binary_add : dnnl::algorithm::binary_mul, 0, 0,
-         group.request.inputs.size()});
-    group.request.inputs.push_back(value(other).operand);
-    group.operands.push_back(other);
+    const auto algorithm = op == Op::Mul ? dnnl::algorithm::binary_mul : dnnl::algorithm::binary_add;
+    auto operand = value(other).operand;
+    auto id = other;
+    if (!(operand.dims == value(end).operand.dims)) {
+      // A constant for each channel, at the rank of the result.
+      auto dims = operand.dims;
+      const auto& out = value(end).operand.dims;
+      if (is_product(group.request.node.op) || !operand.constant.defined() || out.size() < 3 ||
+          dims.size() > out.size())
+        return false;
+      while (dims.size() < out.size()) dims.insert(0, 1);
+      auto reshaped = operand.constant.reshaped(dims);
+      if (dims[1] != out[1] || product(dims) != out[1] || !reshaped) return false;
+      operand.constant = *reshaped;
+      operand.dims = dims;
+      id = kNone;
+    } else if (!is_available(other)) {
+      return false;
+    }
+    group.request.post_ops.push_back({true, algorithm, 0, 0, group.request.inputs.size()});
+    group.request.inputs.push_back(std::move(operand));
+    group.operands.push_back(id);
     return true;
   }
 

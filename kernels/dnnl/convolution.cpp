@@ -216,6 +216,31 @@ LayoutResult lower_matmul(const LayoutRequest& r) {
   });
 }
 
+LayoutResult lower_scaling(const LayoutRequest& r) {
+  const auto& src = r.inputs[0];
+  if (!all_f32(r) || product(src.dims) == 0) return std::nullopt;
+  return guarded(r.threads, [&]() -> LayoutResult {
+    const auto desc = src.layout ? *src.layout : dense_desc(kF32, to_dims(src.dims));
+    const auto scale = dense_desc(kF32, to_dims(r.inputs[1].dims));
+    const auto pd = compat::binary(cpu_engine(), dnnl::algorithm::binary_mul, desc, scale, desc, onednn::attributes(r, &desc));
+    if (is_reference(pd.impl_info_str())) return std::nullopt;
+    LayoutKernel out;
+    out.in_desc.resize(r.inputs.size());
+    out.in_plain.resize(r.inputs.size());
+    std::vector<PrimitiveKernel::Argument> in(r.inputs.size());
+    in[0] = {DNNL_ARG_SRC_0, desc};
+    in[1] = {DNNL_ARG_SRC_1, scale};
+    out.in_desc[0] = desc;
+    out.in_desc[1] = out.in_plain[1] = scale;
+    add_post_operands(r, desc, in, out);
+    out.kernel = std::make_unique<PrimitiveKernel>(dnnl::binary(pd), std::move(in),
+                                                   std::vector<PrimitiveKernel::Argument>{{DNNL_ARG_DST, desc}},
+                                                   pd.scratchpad_desc(), pd.impl_info_str());
+    out.out_layout.emplace_back(desc);
+    return out;
+  });
+}
+
 LayoutResult lower_pool(const LayoutRequest& r) {
   const auto& src = r.inputs[0];
   const auto& in = src.dims;

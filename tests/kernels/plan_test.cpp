@@ -197,6 +197,38 @@ TEST(Compile, LimitsMemory) {
   EXPECT_THAT(model.error().message, HasSubstr("'huge'"));
 }
 
+// DenseNet's order (normalise, scale, shift, relu, convolve), residual Sum, and odd channel counts.
+TEST(Plan, NormalisationBeforeConvolutionAgreesWithReference) {
+  GraphBuilder b("pre");
+  const auto x = *b.input("x", f32_type({2, 20, 9, 9}));
+  const auto per_channel = [&](unsigned seed) { return *b.constant("c", random_tensor({20, 1, 1}, seed)); };
+  const auto w0 = *b.constant("w", random_tensor({20, 20, 1, 1}, 11));
+  const auto first = *b.node(Op::Conv, {x, w0});
+  const auto branch = *b.node(Op::Relu, {first});
+  const auto variance = *b.constant("v", tensor<float>({20}, std::vector<float>(20, 0.5f)));
+  const auto list = [&](unsigned seed) { return *b.constant("s", random_tensor({20}, seed)); };
+  const auto bn = *b.node(Op::BatchNormalization, {branch, list(1), list(2), list(3), variance});
+  const auto scaled = *b.node(Op::Add, {*b.node(Op::Mul, {bn, per_channel(4)}), per_channel(5)});
+  const auto active = *b.node(Op::Relu, {scaled});
+  const auto w = *b.constant("w", random_tensor({20, 20, 3, 3}, 6));
+  const auto conv = *b.node(Op::Conv, {active, w}, {{"pads", std::vector<std::int64_t>{1, 1, 1, 1}}});
+  ASSERT_TRUE(b.add_output(*b.node(Op::Relu, {*b.node(Op::Sum, {conv, branch})})));
+  const auto graph = *std::move(b).finish();
+  CompileOptions reference;
+  reference.reference = true;
+  const auto in = random_tensor({2, 20, 9, 9}, 7);
+  const auto expected = run(graph, {in}, reference), got = run(graph, {in});
+  ASSERT_TRUE(expected && got) << (got ? expected.error() : got.error()).message;
+  EXPECT_LT(relative_error(values_of<float>((*got)[0].tensor), values_of<float>((*expected)[0].tensor)),
+            1e-5);
+  const auto context = *(*compile(graph))->create_context();
+  for (const auto& step : context->steps()) {
+    EXPECT_NE(step.op, "Relu");
+    EXPECT_NE(step.op, "Sum");
+    EXPECT_THAT(step.implementation, ::testing::Not(HasSubstr("tenon")));
+  }
+}
+
 TEST(Plan, DynamicBatchMakesAPlanForEachShape) {
   GraphBuilder b("dyn");
   const auto x = *b.input("x", ValueType::tensor(DataType::f32, {Dim::named("n"), Dim::constant(8)}));
