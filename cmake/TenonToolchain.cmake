@@ -45,5 +45,6 @@ endif()
 if(TENON_FUZZ)
   target_compile_options(tenon_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
-set(CMAKE_CXX_FLAGS_DEV "-O1 -g1" CACHE STRING "")
-set(CMAKE_C_FLAGS_DEV "-O1 -g1" CACHE STRING "")
+# Plain variables: project() has already put empty ones into the cache.
+set(CMAKE_CXX_FLAGS_DEV "-O1 -g1")
+set(CMAKE_C_FLAGS_DEV "-O1 -g1")
