@@ -1,5 +1,5 @@
-// Random modules made from the instruction table (tests/fuzz/generator.h): all are valid, survive printing and
-// parsing, and use most of the table.
+// Random modules made from the instruction table (tests/fuzz/generator.h): all are valid, survive printing
+// and parsing, and use most of the table.
 #include <gtest/gtest.h>
 
 #include <bit>

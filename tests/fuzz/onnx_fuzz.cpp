@@ -1,5 +1,5 @@
-// Bytes → ONNX model → compiled → computed once on zeros. Nothing may crash, hang or take memory without bound; every
-// refusal says why.
+// Bytes → ONNX model → compiled → computed once on zeros. Nothing may crash, hang or take memory without
+// bound; every refusal says why.
 #include <cstdlib>
 #include <vector>
 
@@ -33,8 +33,8 @@ kernels::Result<void> run(const nn::ModelSource& source) {
     const auto tensor = TENON_TRY(zeros(model->inputs()[i].type, options.limits.max_tensor_bytes));
     TENON_TRY(context->set_input(i, tensor.view()));
   }
-  const kernels::ComputeOptions limits{.stop = nullptr,
-                                       .deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2)};
+  const kernels::ComputeOptions limits{
+      .stop = nullptr, .deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2)};
   TENON_TRY(context->compute(limits));
   for (size_t i = 0; i < model->outputs().size(); ++i) TENON_TRY(context->get_output_value(i, limits));
   return {};
