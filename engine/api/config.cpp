@@ -40,8 +40,8 @@ void tenon_config_set_max_gc_heap(tenon_config_t* config, uint64_t bytes) {
 void tenon_config_set_max_instances(tenon_config_t* config, uint32_t n) { config->limits.instances = n; }
 
 tenon_engine_t* tenon_engine_new(const tenon_config_t* config) {
-  tenon_config copy = config ? *config : tenon_config{};
+  const tenon_config copy = config ? *config : tenon_config{};
   auto engine = std::make_shared<Engine>(copy.options);
-  return new tenon_engine{std::move(engine), std::move(copy)};
+  return new tenon_engine{std::move(engine), copy};
 }
 void tenon_engine_delete(tenon_engine_t* engine) { delete engine; }

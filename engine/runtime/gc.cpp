@@ -13,6 +13,7 @@ namespace tenon {
 namespace {
 
 constexpr u64 kBlock = 16 << 10, kGranule = 16;
+constexpr u64 kTagBytes = 8;  // an exception's Tag*
 constexpr u64 kMinThreshold = 4 << 20;
 constexpr u64 kReturnToSystem = 1 << 20;  // freed large objects from this size on give their pages back
 constexpr std::array<u16, 28> kCells = {16,   32,   48,   64,   80,   96,   112,  128, 160, 192,
@@ -215,11 +216,11 @@ Object* Heap::new_array(TypeId type, u32 length) {
 }
 
 Object* Heap::new_exception(Tag* tag, std::span<const Slot> args) {
-  Object* o = allocate(sizeof(Object) + sizeof(Tag*) + args.size_bytes());
+  Object* o = allocate(sizeof(Object) + kTagBytes + args.size_bytes());
   if (!o) return nullptr;
   *o = {kExceptionObject, static_cast<u32>(args.size())};
-  std::memcpy(o->payload(), &tag, sizeof tag);
-  std::memcpy(o->payload() + sizeof tag, args.data(), args.size_bytes());
+  std::memcpy(o->payload(), &tag, kTagBytes);
+  std::memcpy(o->payload() + kTagBytes, args.data(), args.size_bytes());
   return o;
 }
 

@@ -14,8 +14,7 @@
 
 namespace tenon {
 
-Engine::Engine(EngineOptions options)
-    : options_(std::move(options)), types_(std::make_shared<TypeRegistry>()) {}
+Engine::Engine(EngineOptions options) : options_(options), types_(std::make_shared<TypeRegistry>()) {}
 
 Result<std::shared_ptr<const Module>> Engine::compile(std::span<const u8> bytes,
                                                       std::shared_ptr<const void> owner) {
@@ -78,12 +77,13 @@ Store::Store(std::shared_ptr<Engine> engine, StoreLimits limits)
   context_.epoch_deadline = ~u64{0};
   context_.fuel = std::numeric_limits<i64>::max();
   context_.helpers = helper_table();
-  const u64 bytes = std::max<u64>(limits_.value_stack_bytes, 64 << 10) / sizeof(Slot) * sizeof(Slot);
+  const u64 slots = std::max<u64>(limits_.value_stack_bytes, 64 << 10) / sizeof(Slot),
+            bytes = slots * sizeof(Slot);
   limits_.value_stack_bytes = bytes;
   void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) p = nullptr;  // every call then traps: call stack exhausted
   context_.value_base = context_.value_top = static_cast<Slot*>(p);
-  context_.value_limit = p ? context_.value_base + bytes / sizeof(Slot) : nullptr;
+  context_.value_limit = p ? context_.value_base + slots : nullptr;
 }
 
 Store::~Store() {
