@@ -59,13 +59,18 @@ std::optional<int> read_options(const Args& args, RunOptions& o) {
   return std::nullopt;
 }
 
+struct Dir {
+  std::string host, guest;
+  bool read_only;
+};
+
 // HOST[::GUEST][:ro]
-void add_dir(Wasi& wasi, std::string_view spec) {
+Dir parse_dir(std::string_view spec) {
   const bool read_only = spec.ends_with(":ro");
   if (read_only) spec.remove_suffix(3);
   const size_t split = spec.find("::");
   const std::string host(spec.substr(0, split));
-  wasi.dir(host, split == std::string_view::npos ? host : std::string(spec.substr(split + 2)), read_only);
+  return {host, split == std::string_view::npos ? host : std::string(spec.substr(split + 2)), read_only};
 }
 
 Result<Wasi> make_wasi(const RunOptions& o) {
@@ -78,7 +83,10 @@ Result<Wasi> make_wasi(const RunOptions& o) {
     if (split == std::string::npos || split == 0) return Error("--env wants KEY=VALUE, not \"" + e + "\"");
     wasi.env(e.substr(0, split), e.substr(split + 1));
   }
-  for (const std::string& d : o.dirs) add_dir(wasi, d);
+  for (const std::string& d : o.dirs) {
+    const Dir dir = parse_dir(d);
+    wasi.dir(dir.host, dir.guest, dir.read_only);
+  }
   return wasi;
 }
 
@@ -94,6 +102,8 @@ Result<std::optional<Nn>> link_nn(Linker& linker, const Module& module, const Ru
   if (o.graphs.empty() && !wants_nn(module)) return std::optional<Nn>();
   auto nn = Nn::make(o.nn_threads);
   if (!nn) return std::move(nn.error());
+  for (const std::string& d : o.dirs)
+    if (const Dir dir = parse_dir(d); !dir.read_only) nn->add_guest_folder(dir.host);
   for (const std::string& g : o.graphs)
     if (auto added = nn->add_graph(g); !added) return std::move(added.error());
   if (auto linked = linker.nn(*nn); !linked) return std::move(linked.error());

@@ -136,9 +136,15 @@ Result<void> Environment::add_named(std::string name, const std::string& path, s
   return {};
 }
 
+void Environment::add_writable_folder(const std::string& folder) {
+  const std::lock_guard lock(mutex_);
+  options_.writable_folders.push_back(real_path(folder));
+}
+
 // A file below a folder that a guest can write may shrink under a mapping, so it is read.
 FileAccess Environment::access_for(const std::string& path) const {
   const std::string real = real_path(path);
+  const std::lock_guard lock(mutex_);
   for (const std::string& folder : options_.writable_folders) {
     if (real.starts_with(folder) &&
         (real.size() == folder.size() || real[folder.size()] == '/' || folder == "/")) {

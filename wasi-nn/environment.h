@@ -72,6 +72,9 @@ class Environment {
   // Errors: invalid_argument (form, name taken), not_found.
   Result<void> add_graph(std::string_view spec);
 
+  // Files below this folder are read, not mapped, from now on (as NnOptions::writable_folders).
+  void add_writable_folder(const std::string& folder);
+
   // The model registered under exactly this name; names are never paths. Loaded at first use, then shared.
   Result<std::shared_ptr<LoadedGraph>> load_named(std::string_view name);
   // A model that a guest passes as bytes: they are copied once, since the guest may change them.

@@ -40,6 +40,9 @@ class PluginEnvironment final : public NnEnvironment {
     if (added) return {};
     return std::unexpected(Error{category(added.error().code), added.error().message, std::nullopt});
   }
+  void add_guest_folder(std::string_view path) override {
+    environment_.add_writable_folder(std::string(path));
+  }
   std::unique_ptr<NnGuest> new_guest() override { return std::make_unique<Guest>(environment_); }
   std::span<const HostFuncDesc> functions() const override { return nn::ephemeral_functions(); }
   std::string statistics_text() const override { return environment_.statistics_text(); }

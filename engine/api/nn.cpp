@@ -20,6 +20,10 @@ tenon_error_t* tenon_nn_add_graph(tenon_nn_t* nn, const char* spec) {
   return added ? nullptr : api::make_error(added.error());
 }
 
+void tenon_nn_add_guest_folder(tenon_nn_t* nn, const char* path) {
+  nn->state->environment->add_guest_folder(path);
+}
+
 tenon_string_t tenon_nn_statistics(tenon_nn_t* nn) {
   return api::new_string(nn->state->environment->statistics_text());
 }

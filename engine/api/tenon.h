@@ -338,6 +338,9 @@ TENON_API tenon_error_t* tenon_nn_new(uint32_t threads, tenon_nn_t** out);
 TENON_API void tenon_nn_delete(tenon_nn_t* nn);
 /* "NAME=PATH": guests load it by that name. Errors: usage, not_found. */
 TENON_API tenon_error_t* tenon_nn_add_graph(tenon_nn_t* nn, const char* spec);
+/* Guests can write below this folder of the host: models there are read, not mapped, because a mapping of a
+ * file that shrinks would end the process. Call it before guests load. */
+TENON_API void tenon_nn_add_guest_folder(tenon_nn_t* nn, const char* path);
 /* A table for people; empty when no graph was loaded. */
 TENON_API tenon_string_t tenon_nn_statistics(tenon_nn_t* nn);
 /* `tenon nn COMMAND ARGS…` (inspect, run, test): writes through `write` (fd 1 or 2), gives the exit status.

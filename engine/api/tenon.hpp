@@ -476,6 +476,8 @@ class Nn {
   Result<void> add_graph(const std::string& spec) {
     return Result<void>(tenon_nn_add_graph(get(), spec.c_str()));
   }
+  // Models below this folder of the host are read, not mapped: guests can write there.
+  void add_guest_folder(const std::string& path) { tenon_nn_add_guest_folder(get(), path.c_str()); }
   std::string statistics() const {
     tenon_string_t s = tenon_nn_statistics(get());
     std::string text(s.data, s.size);

@@ -29,6 +29,9 @@ class NnEnvironment {
   virtual ~NnEnvironment() = default;
   // "NAME=PATH": a model file, or a folder that holds one. Errors: usage, not_found.
   virtual Result<void> add_graph(std::string_view spec) = 0;
+  // Guests can write below this folder: models there are read, not mapped, since a mapping of a file that
+  // shrinks would end the process. Holds for graphs that are loaded after the call.
+  virtual void add_guest_folder(std::string_view path) = 0;
   virtual std::unique_ptr<NnGuest> new_guest() = 0;
   // The host functions of all wasi-nn modules (wasi_ephemeral_nn, …).
   virtual std::span<const HostFuncDesc> functions() const = 0;

@@ -378,6 +378,18 @@ TEST_F(Named, BadRegistrationsAreErrors) {
   EXPECT_FALSE(environment.add_graph("x=" + (folder_ / "relu").string())) << "the name is taken";
 }
 
+TEST_F(Named, ModelThatAGuestCanTruncateIsNotMapped) {
+  guest_.environment.add_writable_folder(folder_.string());
+  ASSERT_TRUE(guest_.environment.add_graph("mine=" + (folder_ / "relu").string()));
+  ASSERT_EQ(load("mine", handle_), NnErrno::success);
+  std::filesystem::resize_file(folder_ / "relu/model.onnx", 0);
+  uint32_t ctx = 0;
+  ASSERT_EQ(guest_.open(handle_, ctx), NnErrno::success);
+  ASSERT_EQ(guest_.set_input<float>(ctx, 0, kF32, {1, 2}, {1, 3}), NnErrno::success);
+  ASSERT_EQ(guest_.call("compute", {ctx}), NnErrno::success);
+  EXPECT_THAT(guest_.get_output<float>(ctx, 0, 2), ElementsAre(2, 2));
+}
+
 TEST_F(Named, LoadedOnceForAllGuests) {
   ASSERT_TRUE(guest_.environment.add_graph("mine=" + (folder_ / "relu").string()));
   NnContext second(guest_.environment);
