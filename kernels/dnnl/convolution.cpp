@@ -222,7 +222,8 @@ LayoutResult lower_scaling(const LayoutRequest& r) {
   return guarded(r.threads, [&]() -> LayoutResult {
     const auto desc = src.layout ? *src.layout : dense_desc(kF32, to_dims(src.dims));
     const auto scale = dense_desc(kF32, to_dims(r.inputs[1].dims));
-    const auto pd = compat::binary(cpu_engine(), dnnl::algorithm::binary_mul, desc, scale, desc, onednn::attributes(r, &desc));
+    const auto pd = compat::binary(cpu_engine(), dnnl::algorithm::binary_mul, desc, scale, desc,
+                                   onednn::attributes(r, &desc));
     if (is_reference(pd.impl_info_str())) return std::nullopt;
     LayoutKernel out;
     out.in_desc.resize(r.inputs.size());
@@ -233,9 +234,9 @@ LayoutResult lower_scaling(const LayoutRequest& r) {
     out.in_desc[0] = desc;
     out.in_desc[1] = out.in_plain[1] = scale;
     add_post_operands(r, desc, in, out);
-    out.kernel = std::make_unique<PrimitiveKernel>(dnnl::binary(pd), std::move(in),
-                                                   std::vector<PrimitiveKernel::Argument>{{DNNL_ARG_DST, desc}},
-                                                   pd.scratchpad_desc(), pd.impl_info_str());
+    out.kernel = std::make_unique<PrimitiveKernel>(
+        dnnl::binary(pd), std::move(in), std::vector<PrimitiveKernel::Argument>{{DNNL_ARG_DST, desc}},
+        pd.scratchpad_desc(), pd.impl_info_str());
     out.out_layout.emplace_back(desc);
     return out;
   });

@@ -43,7 +43,8 @@ std::vector<PostOp> eltwise_post_ops(const Node& node, std::span<const Operand> 
 
 LayoutResult lower_convolution(const LayoutRequest& request);  // Conv, ConvTranspose
 LayoutResult lower_matmul(const LayoutRequest& request);       // MatMul, Gemm
-/// Operand 0 times operand 1, which has one element for each channel, with post-ops: batch normalisation with known statistics.
+/// Operand 0 times operand 1, which has one element for each channel, with post-ops: batch normalisation with
+/// known statistics.
 LayoutResult lower_scaling(const LayoutRequest& request);
 LayoutResult lower_pool(
     const LayoutRequest& request);  // MaxPool, AveragePool, GlobalAveragePool, GlobalMaxPool

@@ -1,13 +1,29 @@
 // What a careless or hostile guest passes to wasi-nn: every call gives an error, and the guest goes on and
-// gets the right answer at the end. Argument: the name of the digits model. native: no expect: unknown name:
-// 8 expect: name past the end of memory: refused expect: garbage as model: refused expect: empty model:
-// refused expect: no builders: refused expect: builder past the end of memory: refused expect: builder whose
-// end wraps around: refused expect: encoding 77: refused expect: graph handle out of range: refused expect:
-// result pointer past the end of memory: refused expect: compute without input: refused expect: get_output
-// before compute: refused expect: context handle out of range: refused expect: input index 1: refused expect:
-// wrong type: refused expect: unknown type: refused expect: wrong rank: refused expect: wrong dimensions:
-// refused expect: dimensions whose product overflows: refused expect: bytes that disagree with dimensions:
-// refused expect: data past the end of memory: refused expect: dimensions past the end of memory: refused
+// gets the right answer at the end. Argument: the name of the digits model.
+// args: digits
+// host: --nn-graph digits="$root/examples/digits/digits.onnx"
+// expect: unknown name: 8
+// expect: name past the end of memory: refused
+// expect: garbage as model: refused
+// expect: empty model: refused
+// expect: no builders: refused
+// expect: builder past the end of memory: refused
+// expect: builder whose end wraps around: refused
+// expect: encoding 77: refused
+// expect: graph handle out of range: refused
+// expect: result pointer past the end of memory: refused
+// expect: compute without input: refused
+// expect: get_output before compute: refused
+// expect: context handle out of range: refused
+// expect: input index 1: refused
+// expect: wrong type: refused
+// expect: unknown type: refused
+// expect: wrong rank: refused
+// expect: wrong dimensions: refused
+// expect: dimensions whose product overflows: refused
+// expect: bytes that disagree with dimensions: refused
+// expect: data past the end of memory: refused
+// expect: dimensions past the end of memory: refused
 // expect: tensor record past the end of memory: refused
 // expect: valid input: 0
 // expect: compute: 0
