@@ -100,9 +100,9 @@ class Kernel {
   virtual bool takes_values() const { return false; }
 
   std::size_t scratch_bytes = 0;
-  bool can_fail = false;  // data errors: such a kernel is neither early nor late
-  bool reads_all_operands =
-      true;  // false: addresses depend on an operand's contents, so that operand must be ours
+  // Data errors, or addresses that depend on an operand's contents (which a caller's shared memory could change between
+  // check and use): such a kernel is neither early nor late.
+  bool can_fail = false;
   std::string implementation;
 };
 

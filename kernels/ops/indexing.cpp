@@ -244,7 +244,7 @@ KernelResult fast::one_hot(const LowerContext& c) {
       return {};
     });
   });
-  return kernel;
+  return failing(std::move(kernel));  // indices decide where it writes
 }
 
 KernelResult fast::cum_sum(const LowerContext& c) {

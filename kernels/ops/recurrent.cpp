@@ -276,13 +276,17 @@ KernelResult make_recurrent(const LowerContext& c) {
       .has_h = c.has(5),
       .has_c = c.has(6),
       .has_peepholes = c.has(7)};
-  return kernel_of("tenon recurrent", [cell = std::move(cell)](const KernelCall& call) -> Result<void> {
-    for (std::int64_t d = 0; d < cell.s.directions; ++d) {
-      Pass<T> pass(cell, call, d);
-      for (std::int64_t b = 0; b < cell.s.batch; ++b) pass.run(b);
-    }
-    return {};
-  });
+  const bool has_lengths = cell.has_lengths;
+  auto kernel =
+      kernel_of("tenon recurrent", [cell = std::move(cell)](const KernelCall& call) -> Result<void> {
+        for (std::int64_t d = 0; d < cell.s.directions; ++d) {
+          Pass<T> pass(cell, call, d);
+          for (std::int64_t b = 0; b < cell.s.batch; ++b) pass.run(b);
+        }
+        return {};
+      });
+  kernel->can_fail = has_lengths;  // lengths decide what it reads
+  return kernel;
 }
 
 }  // namespace
