@@ -1,5 +1,6 @@
 // Kernels that address elements by index operands, or by position: gather and scatter, one-hot, cumulative
 // sums, triangles, reversal, top-k. Indices are data, so they are checked at each run, before anything moves.
+#include <cmath>
 #include <numeric>
 
 #include "kernels/element.h"
@@ -347,6 +348,12 @@ KernelResult fast::eye_like(const LowerContext& c) {
   return kernel;
 }
 
+template <class T>
+bool is_nan(T value) {
+  if constexpr (std::is_floating_point_v<T>) return std::isnan(value);
+  return false;
+}
+
 // Equal values keep the order of their indices.
 KernelResult fast::top_k(const LowerContext& c) {
   const auto in = c.in_dims(0);
@@ -371,8 +378,9 @@ KernelResult fast::top_k(const LowerContext& c) {
                        const auto before = [&](std::int64_t a, std::int64_t b) {
                          const auto x = values[static_cast<std::size_t>(a)],
                                     y = values[static_cast<std::size_t>(b)];
-                         if (x != y && x == x && y == y) return largest ? x > y : x < y;
-                         if ((x == x) != (y == y)) return largest == (x != x);  // NaN counts as the largest
+                         // NaN counts as the largest.
+                         if (is_nan(x) != is_nan(y)) return largest == is_nan(x);
+                         if (x != y && !is_nan(x)) return largest ? x > y : x < y;
                          return a < b;
                        };
                        std::partial_sort(order.begin(), order.begin() + k, order.end(), before);
