@@ -51,9 +51,6 @@ function(tenon_plugin name)
   target_link_libraries(tenon_${name}_plugin PRIVATE tenon::${name} tenon_flags)
   target_link_options(tenon_${name}_plugin PRIVATE -Wl,-u,tenon_plugin_exchange
                       -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/plugin.map)
-  if(TENON_SANITIZE)  # the sanitizer's runtime is in the program
-    target_link_options(tenon_${name}_plugin PRIVATE -Wl,-z,undefs)
-  endif()
   set_target_properties(tenon_${name}_plugin PROPERTIES PREFIX "" OUTPUT_NAME tenon-${name} LINK_DEPENDS
                         ${CMAKE_SOURCE_DIR}/cmake/plugin.map LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 endfunction()

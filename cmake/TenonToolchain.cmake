@@ -31,7 +31,10 @@ target_compile_options(tenon_flags INTERFACE
   -ffp-contract=off   # an interpreter must not fuse what the guest wrote as two roundings
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
   $<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>)
-target_link_options(tenon_flags INTERFACE -fuse-ld=lld -Wl,--gc-sections -Wl,--no-undefined)
+target_link_options(tenon_flags INTERFACE -fuse-ld=lld -Wl,--gc-sections)
+if(NOT TENON_SANITIZE)  # a sanitizer's runtime is in the program, not in shared libraries
+  target_link_options(tenon_flags INTERFACE -Wl,--no-undefined)
+endif()
 target_compile_options(tenon_flags INTERFACE -ffunction-sections -fdata-sections)
 # SSE4.2 is the x86-64 baseline: rounding, blends and byte shuffles of sem:: are single instructions.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64)$")
