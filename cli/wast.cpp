@@ -1,6 +1,6 @@
 // `tenon wast`: the runner of the official suite (spec-tests/), a developers' command: it uses the engine's
 // internals.
-#include "engine/runtime/jit_plugin.h"
+#include "engine/native/native_tier.h"
 #include "engine/runtime/plugin.h"
 #include "spec-tests/tool.h"
 
@@ -24,7 +24,7 @@ int wast(const Args& args) {
       complain(jit.error().message);
       return kFailed;
     }
-    options.run.compiler = [jit = *jit](tenon::Store& store) { return jit->create_compiler(store, {}); };
+    options.run.compiler = [](tenon::Store& store) { return make_jit_tier(store, {}); };
   }
   return spec::run_tool(options, stdout);
 }

@@ -3,7 +3,12 @@
 
 #include <fmt/format.h>
 
+#include "engine/native/module_code.h"
+
 namespace tenon {
+
+Module::Module() : code_(std::make_unique<ModuleCode>(*this)) {}
+Module::~Module() = default;
 
 const Export* Module::find_export(std::string_view name) const {
   for (const Export& e : exports)

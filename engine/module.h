@@ -121,8 +121,15 @@ struct TypeGroup {
   bool bracketed;
 };
 
+class ModuleCode;  // engine/native/module_code.h
+
 class Module {
  public:
+  Module();
+  ~Module();
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
   // Index spaces: imports first, then definitions (spec: syntax/modules, Indices).
   std::vector<TypeId> types;
   std::vector<TypeGroup> type_groups;
@@ -153,6 +160,8 @@ class Module {
   // "name" from the name section, else an export's name, else "func[N]".
   std::string function_name(FuncIdx f) const;
   FeatureSet features() const { return features_; }
+  // Its compiled code (engine/native), which is added while instances run.
+  ModuleCode& code() const { return *code_; }
 
  private:
   friend class ModuleBuilder;  // engine/binary
@@ -160,6 +169,7 @@ class Module {
   std::shared_ptr<const void> owner_;  // keeps bytes_ alive
   std::span<const u8> bytes_;
   FeatureSet features_;
+  std::unique_ptr<ModuleCode> code_;
 };
 
 // Implementation limits (spec: appendix/implementation). Exceeding one is an Error of category limit that

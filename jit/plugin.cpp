@@ -1,5 +1,6 @@
 // What tenon-jit.so exports (engine/runtime/plugin.h, jit_plugin.h).
 #include "engine/runtime/plugin.h"
+#include "engine/runtime/jit_plugin.h"
 
 #include <llvm/Config/llvm-config.h>
 
@@ -9,8 +10,7 @@ namespace tenon::jit {
 namespace {
 
 const JitPlugin kPlugin{
-    .create_compiler = [](Store& store, const JitPluginOptions& options)
-        -> Result<std::unique_ptr<Compiler>> { return create_compiler(store, JitOptions{options}); },
+    .compile = &compile_image,
     .version = [] { return std::string("LLVM " LLVM_VERSION_STRING); },
 };
 

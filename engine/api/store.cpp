@@ -3,8 +3,7 @@
 #include <array>
 #include <cstring>
 
-#include "engine/runtime/jit_plugin.h"
-#include "engine/runtime/plugin.h"
+#include "engine/native/native_tier.h"
 #include "handles.h"
 #include "values.h"
 
@@ -13,12 +12,11 @@ using namespace tenon;
 Result<void> api::prepare_store(const tenon_config& config, Store& store) {
   if (config.options.fuel) store.context().fuel = 0;
   if (config.options.tier != EngineOptions::Tier::jit) return {};
-  TRY_ASSIGN(const JitPlugin* jit, jit_plugin());
-  JitPluginOptions options;
+  NativeOptions options;
   options.fuel = config.options.fuel;
   options.epochs = config.options.epochs;
   options.interrupts = config.interruptible;
-  TRY_ASSIGN(auto compiler, jit->create_compiler(store, options));
+  TRY_ASSIGN(auto compiler, make_jit_tier(store, std::move(options)));
   store.set_compiler(std::move(compiler));
   return {};
 }

@@ -5,6 +5,8 @@
 #include <array>
 #include <type_traits>
 
+#include "engine/native/entry.h"
+#include "engine/native/raise.h"
 #include "engine/runtime/bulk.h"
 #include "engine/runtime/store.h"
 #include "engine/runtime/wait.h"
@@ -49,6 +51,8 @@ consteval bool signature_is(R (*)(P...), std::string_view text) {
 
 #define HELPER(id, signature) static_assert(signature_is(&id, signature), "helpers.def: " #id);
 #include "engine/runtime/helpers.def"
+#define HELPER(id, signature) static_assert(signature_is(&id, signature), "helpers.def: " #id);
+#include "engine/native/helpers.def"
 
 struct Row {
   std::string_view name, signature;
@@ -56,11 +60,15 @@ struct Row {
 constexpr std::array<Row, static_cast<size_t>(Helper::count)> kRows = {{
 #define HELPER(id, signature) {#id, signature},
 #include "engine/runtime/helpers.def"
+#define HELPER(id, signature) {#id, signature},
+#include "engine/native/helpers.def"
 }};
 
 const void* const kTable[] = {
 #define HELPER(id, signature) reinterpret_cast<const void*>(&id),
 #include "engine/runtime/helpers.def"
+#define HELPER(id, signature) reinterpret_cast<const void*>(&id),
+#include "engine/native/helpers.def"
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The list of runtime helpers (helpers.def) as an enumeration, signatures and a table of addresses.
+// The list of runtime helpers (helpers.def here and in engine/native) as an enumeration, signatures and a table of addresses.
 #pragma once
 #include <string_view>
 
@@ -11,6 +11,8 @@ namespace tenon {
 enum class Helper : u16 {
 #define HELPER(id, signature) id,
 #include "engine/runtime/helpers.def"
+#define HELPER(id, signature) id,
+#include "engine/native/helpers.def"
   count,
 };
 

@@ -61,6 +61,7 @@ class Instance {
  public:
   ~Instance();
   const Module& module() const { return *module_; }
+  const std::shared_ptr<const Module>& shared_module() const { return module_; }
   VMContext* vm() { return vm_; }
   Store& store() { return *store_; }
   const VMLayout& layout() const { return layout_; }

@@ -1,52 +1,208 @@
-// CodeLinker: one bare JITDylib for each set of objects.
+// ObjectLinker: placement, symbols, relocations, line tables.
 #include "jit/codegen/linker.h"
 
 #include <fmt/format.h>
-#include <llvm/ExecutionEngine/Orc/SelfExecutorProcessControl.h>
-#include <llvm/ExecutionEngine/Orc/TaskDispatch.h>
+#include <llvm/DebugInfo/DWARF/DWARFContext.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <tuple>
 
 namespace tenon::jit {
 namespace {
 
-Error link_error(llvm::Error error) {
-  return {ErrorCategory::unsupported, "linking compiled code: " + llvm::toString(std::move(error)), {}};
+using llvm::object::ELFSectionRef;
+using llvm::object::ELFSymbolRef;
+
+std::unexpected<Error> link_error(std::string what) {
+  return std::unexpected(Error{ErrorCategory::unsupported, "linking compiled code: " + std::move(what), {}});
+}
+std::unexpected<Error> link_error(llvm::Error error) { return link_error(llvm::toString(std::move(error))); }
+
+u64 aligned(u64 n, u64 to) { return (n + to - 1) / to * to; }
+
+// Sections of the image, in their order. Backtraces and traps need no unwind tables.
+enum class Group : u8 { text, cold_text, constants, none };
+
+Group group_of(const ELFSectionRef& section) {
+  const u64 flags = section.getFlags();
+  if (!(flags & llvm::ELF::SHF_ALLOC) || (flags & llvm::ELF::SHF_WRITE) || section.getSize() == 0)
+    return Group::none;
+  auto name = section.getName();
+  if (!name) {
+    llvm::consumeError(name.takeError());
+    return Group::none;
+  }
+  if (!(flags & llvm::ELF::SHF_EXECINSTR))
+    return name->starts_with(".eh_frame") ? Group::none : Group::constants;
+  return name->starts_with(".text.unlikely") ? Group::cold_text : Group::text;
+}
+
+template <class T>
+void write_at(u8* at, u64 value) {
+  T v = static_cast<T>(value);
+  std::memcpy(at, &v, sizeof v);
 }
 
 }  // namespace
 
-Result<std::unique_ptr<CodeLinker>> CodeLinker::create() {
-  auto control = llvm::orc::SelfExecutorProcessControl::Create(
-      nullptr, std::make_unique<llvm::orc::InPlaceTaskDispatcher>());
-  if (!control) return std::unexpected(link_error(control.takeError()));
-  std::unique_ptr<CodeLinker> linker(new CodeLinker);
-  linker->session_ = std::make_unique<llvm::orc::ExecutionSession>(std::move(*control));
-  linker->session_->setErrorReporter([](llvm::Error error) { llvm::consumeError(std::move(error)); });
-  linker->layer_ = std::make_unique<llvm::orc::ObjectLinkingLayer>(*linker->session_);
-  return linker;
+Result<void> ObjectLinker::add(const llvm::MemoryBuffer& object) {
+  auto file = ElfFile::create(object.getMemBufferRef());
+  if (!file) return link_error(file.takeError());
+  Object& o = objects_.emplace_back();
+  o.file = std::make_unique<ElfFile>(std::move(*file));
+  return {};
 }
 
-CodeLinker::~CodeLinker() {
-  if (auto error = session_->endSession()) llvm::consumeError(std::move(error));
+void ObjectLinker::place_sections() {
+  u64 end = 0;
+  for (Object& o : objects_) o.sections.resize(o.file->getELFFile().getHeader().e_shnum);
+  for (const Group group : {Group::text, Group::cold_text, Group::constants})
+    for (Object& o : objects_)
+      for (const ELFSectionRef section : o.file->sections()) {
+        if (group_of(section) != group) continue;
+        end = aligned(end, section.getAlignment().value());
+        o.sections[section.getIndex()] = end;
+        end += section.getSize();
+      }
+  parts_.code.resize(end);
 }
 
-Result<std::vector<u64>> CodeLinker::link(std::vector<std::unique_ptr<llvm::MemoryBuffer>> objects,
-                                          const std::vector<std::string>& symbols) {
-  auto& library = session_->createBareJITDylib(fmt::format("code{}", libraries_++));
-  for (auto& object : objects)
-    if (auto error = layer_->add(library, std::move(object)))
-      return std::unexpected(link_error(std::move(error)));
-  llvm::orc::SymbolLookupSet wanted;
-  std::vector<llvm::orc::SymbolStringPtr> names;
-  for (const std::string& s : symbols) {
-    names.push_back(session_->intern(s));
-    wanted.add(names.back());
+// Where a symbol lies in the code; nothing: not there.
+Result<std::optional<u64>> ObjectLinker::find(const Object& object, const ELFSymbolRef& symbol) const {
+  auto section = symbol.getSection();
+  if (!section) return link_error(section.takeError());
+  if (*section != object.file->section_end()) {
+    const auto& placed = object.sections[ELFSectionRef(**section).getIndex()];
+    auto value = symbol.getValue();
+    if (!value) return link_error(value.takeError());
+    if (!placed) return std::nullopt;
+    return *placed + *value;
   }
-  auto found =
-      session_->lookup({{&library, llvm::orc::JITDylibLookupFlags::MatchAllSymbols}}, std::move(wanted));
-  if (!found) return std::unexpected(link_error(found.takeError()));
-  std::vector<u64> addresses;
-  for (const auto& name : names) addresses.push_back((*found)[name].getAddress().getValue());
-  return addresses;
+  auto name = symbol.getName();
+  if (!name) return link_error(name.takeError());
+  auto known = symbols_.find(name->str());
+  if (known == symbols_.end()) return std::nullopt;
+  return known->second;
+}
+
+// Names: f<FuncIdx>, array.<key>, native.<key>; others are the unit's own.
+void ObjectLinker::add_function(const std::string& name, u64 offset, u64 size) {
+  const auto begin = static_cast<u32>(offset);
+  u32 index = 0;
+  const char* end = name.data() + name.size();
+  if (name.starts_with('f') && std::from_chars(name.data() + 1, end, index).ptr == end) {
+    parts_.functions.push_back({begin, static_cast<u32>(offset + size), index});
+    parts_.entries.push_back({index, begin});
+  } else if (name.starts_with("array.")) {
+    thunks_[name.substr(std::strlen("array."))].array_entry = begin;
+  } else if (name.starts_with("native.")) {
+    thunks_[name.substr(std::strlen("native."))].native_entry = begin;
+  }
+}
+
+Result<void> ObjectLinker::collect_symbols() {
+  for (const Object& o : objects_)
+    for (const ELFSymbolRef symbol : o.file->symbols()) {
+      auto flags = symbol.getFlags();
+      if (!flags) return link_error(flags.takeError());
+      if (*flags & llvm::object::SymbolRef::SF_Undefined) continue;
+      TRY_ASSIGN(const auto address, find(o, symbol));
+      if (!address) continue;
+      auto name = symbol.getName();
+      if (!name) return link_error(name.takeError());
+      if (*flags & llvm::object::SymbolRef::SF_Global) symbols_.try_emplace(name->str(), *address);
+      if (symbol.getELFType() == llvm::ELF::STT_FUNC) add_function(name->str(), *address, symbol.getSize());
+    }
+  std::ranges::sort(parts_.functions, {}, &CodeFunction::begin);
+  std::ranges::sort(parts_.entries, {}, &CodeEntry::func);
+  for (const auto& [key, thunk] : thunks_) {
+    if (!thunk.array_entry || !thunk.native_entry) return link_error("half a thunk for " + key);
+    parts_.thunks.push_back(
+        {parts_.add_string(key), static_cast<u32>(key.size()), *thunk.array_entry, *thunk.native_entry});
+  }
+  return {};
+}
+
+Result<void> ObjectLinker::relocate(const Object& object, const llvm::object::RelocationRef& relocation,
+                                    u64 section) {
+  const llvm::object::ELFRelocationRef r(relocation);
+  auto addend = r.getAddend();
+  if (!addend) return link_error(addend.takeError());
+  const auto symbol = r.getSymbol();
+  if (symbol == object.file->symbol_end()) return link_error("a relocation without a symbol");
+  const ELFSymbolRef target(*symbol);
+  TRY_ASSIGN(const auto address, find(object, target));
+  auto name = target.getName();
+  if (!name) return link_error(name.takeError());
+  const u64 at = section + r.getOffset();
+  if (!address) return link_error(fmt::format("compiled code refers to {}", name->str()));
+  const u64 value = *address + static_cast<u64>(*addend) - at;
+  u8* where = parts_.code.data() + at;
+  switch (r.getType()) {
+    case llvm::ELF::R_X86_64_PC32:
+    case llvm::ELF::R_X86_64_PLT32: write_at<u32>(where, value); return {};
+    case llvm::ELF::R_X86_64_PC64: write_at<u64>(where, value); return {};
+    default: break;
+  }
+  return link_error(fmt::format("relocation of type {} to {}", r.getType(), name->str()));
+}
+
+Result<void> ObjectLinker::copy_and_relocate(const Object& object) {
+  for (const ELFSectionRef s : object.file->sections()) {
+    const auto& placed = object.sections[s.getIndex()];
+    if (!placed) continue;
+    auto bytes = s.getContents();
+    if (!bytes) return link_error(bytes.takeError());
+    std::memcpy(parts_.code.data() + *placed, bytes->data(), bytes->size());
+  }
+  for (const ELFSectionRef s : object.file->sections()) {
+    auto applies_to = s.getRelocatedSection();
+    if (!applies_to) return link_error(applies_to.takeError());
+    if (*applies_to == object.file->section_end()) continue;
+    const auto& placed = object.sections[ELFSectionRef(**applies_to).getIndex()];
+    if (!placed) continue;
+    for (const auto& r : s.relocations()) TRY(relocate(object, r, *placed));
+  }
+  return {};
+}
+
+// Lines of the debug information are offsets in the Wasm module.
+Result<void> ObjectLinker::collect_lines(const Object& object) {
+  auto dwarf = llvm::DWARFContext::create(*object.file);
+  for (const auto& unit : dwarf->compile_units()) {
+    const auto* table = dwarf->getLineTableForUnit(unit.get());
+    if (!table) continue;
+    for (const auto& row : table->Rows) {
+      const u64 section = row.Address.SectionIndex;
+      if (section >= object.sections.size() || !object.sections[section]) continue;
+      const u64 pc = *object.sections[section] + row.Address.Address;
+      rows_.push_back({static_cast<u32>(pc), !row.EndSequence, rows_.size(), row.EndSequence ? 0 : row.Line});
+    }
+  }
+  return {};
+}
+
+// Of several rows at one address the last one counts, the end of what lies before least.
+void ObjectLinker::sort_lines() {
+  std::ranges::sort(rows_, {}, [](const Row& r) { return std::tuple(r.pc, r.begins, r.order); });
+  auto& lines = parts_.lines;
+  for (const Row& r : rows_) {
+    if (!lines.empty() && lines.back().pc == r.pc) lines.pop_back();
+    if (lines.empty() || lines.back().wasm_offset != r.wasm_offset) lines.push_back({r.pc, r.wasm_offset});
+  }
+}
+
+Result<ImageParts> ObjectLinker::link() {
+  place_sections();
+  TRY(collect_symbols());
+  for (const Object& o : objects_) {
+    TRY(copy_and_relocate(o));
+    TRY(collect_lines(o));
+  }
+  sort_lines();
+  return std::move(parts_);
 }
 
 }  // namespace tenon::jit

@@ -1,17 +1,14 @@
-// Optimisation pipelines, code generation and the tables of an object file.
+// Optimisation pipelines and code generation.
 #include "jit/codegen/target.h"
 
 #include <llvm/Analysis/CGSCCPassManager.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
-#include <llvm/DebugInfo/DWARF/DWARFContext.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/MC/TargetRegistry.h>
-#include <llvm/Object/ELFObjectFile.h>
 #include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/SmallVectorMemoryBuffer.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/TargetParser/Host.h>
-#include <llvm/TargetParser/SubtargetFeature.h>
 
 #include <mutex>
 
@@ -54,25 +51,22 @@ void initialise_llvm() {
   });
 }
 
-Error llvm_error(llvm::Error error) {
-  return {ErrorCategory::unsupported, "LLVM: " + llvm::toString(std::move(error)), {}};
-}
-
 }  // namespace
 
-bool host_has_fma() {
-  static const bool kHas = llvm::sys::getHostCPUFeatures().lookup("fma");
-  return kHas;
+CpuFeatures cpu_of(const CompileOptions& options) {
+  return options.cpu_features != 0 ? CpuFeatures{options.cpu_features} : host_cpu_features();
 }
 
-Result<std::unique_ptr<Target>> Target::create(u8 opt_level) {
+std::string tuning_of(const CompileOptions& options) {
+  return cpu_of(options) == host_cpu_features() ? llvm::sys::getHostCPUName().str() : "generic";
+}
+
+Result<std::unique_ptr<Target>> Target::create(const CompileOptions& wanted) {
   initialise_llvm();
-  const auto host = llvm::sys::getHostCPUFeatures();
-  if (!host.lookup("sse4.1"))
+  const CpuFeatures cpu = cpu_of(wanted);
+  if (!cpu.has(CpuFeature::sse4_1))
     return std::unexpected(
         Error{ErrorCategory::unsupported, "compiled code needs a processor with SSE 4.1", {}});
-  llvm::SubtargetFeatures features;
-  for (const auto& feature : host) features.AddFeature(feature.first(), feature.second);
   const llvm::Triple triple(llvm::sys::getProcessTriple());
   std::string message;
   const llvm::Target* target = llvm::TargetRegistry::lookupTarget(triple, message);
@@ -83,10 +77,10 @@ Result<std::unique_ptr<Target>> Target::create(u8 opt_level) {
                                                llvm::CodeGenOptLevel::Default,
                                                llvm::CodeGenOptLevel::Aggressive};
   std::unique_ptr<Target> result(new Target);
-  result->opt_level_ = std::min<u8>(opt_level, 3);
-  result->machine_.reset(target->createTargetMachine(
-      triple, llvm::sys::getHostCPUName(), features.getString(), options, llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, kLevels[result->opt_level_], true));
+  result->opt_level_ = std::min<u8>(wanted.opt_level, 3);
+  result->machine_.reset(target->createTargetMachine(triple, "x86-64-v2", llvm_features(cpu), options,
+                                                     llvm::Reloc::PIC_, llvm::CodeModel::Small,
+                                                     kLevels[result->opt_level_], true));
   return result;
 }
 
@@ -120,34 +114,6 @@ Result<std::unique_ptr<llvm::MemoryBuffer>> Target::emit(llvm::Module& module) {
   passes.run(module);
   return std::make_unique<llvm::SmallVectorMemoryBuffer>(std::move(bytes), module.getModuleIdentifier(),
                                                          false);
-}
-
-Result<ObjectTables> read_object_tables(const llvm::MemoryBuffer& buffer) {
-  auto file = llvm::object::ObjectFile::createObjectFile(buffer.getMemBufferRef());
-  if (!file) return std::unexpected(llvm_error(file.takeError()));
-  ObjectTables tables;
-  for (const llvm::object::ELFSymbolRef symbol : (*file)->symbols()) {
-    auto type = symbol.getType();
-    if (!type) return std::unexpected(llvm_error(type.takeError()));
-    if (*type != llvm::object::SymbolRef::ST_Function || symbol.getSize() == 0) continue;
-    auto name = symbol.getName();
-    if (!name) return std::unexpected(llvm_error(name.takeError()));
-    auto offset = symbol.getValue();
-    if (!offset) return std::unexpected(llvm_error(offset.takeError()));
-    tables.functions.push_back({name->str(), *offset, symbol.getSize()});
-    tables.code_size = std::max(tables.code_size, *offset + symbol.getSize());
-  }
-  auto dwarf = llvm::DWARFContext::create(**file);
-  for (const auto& unit : dwarf->compile_units()) {
-    const auto* table = dwarf->getLineTableForUnit(unit.get());
-    if (!table) continue;
-    for (const auto& row : table->Rows)
-      tables.lines.push_back({static_cast<u32>(row.Address.Address), row.EndSequence ? 0 : row.Line});
-  }
-  // Rows come in order; of several at one address the last counts.
-  if (!std::ranges::is_sorted(tables.lines, {}, &CodeLine::pc))
-    return std::unexpected(Error{ErrorCategory::unsupported, "LLVM: line table out of order", {}});
-  return tables;
 }
 
 }  // namespace tenon::jit

@@ -1,5 +1,4 @@
-// LLVM's back end for this host: optimises one unit's IR and emits an object file, and reads from it what the
-// run time needs to know. Linking is in linker.h.
+// LLVM's back end for this host: optimises one unit's IR and emits an object file. Linking is in linker.h.
 #pragma once
 #include <llvm/IR/Module.h>
 #include <llvm/Support/MemoryBuffer.h>
@@ -7,11 +6,10 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
+#include "engine/aot/cpu.h"
 #include "engine/error.h"
-#include "jit/options.h"
-#include "jit/runtime/code_object.h"
+#include "engine/native/code_image.h"
 
 namespace tenon::jit {
 
@@ -19,7 +17,7 @@ namespace tenon::jit {
 class Target {
  public:
   // Errors: unsupported, when the processor lacks what compiled code assumes (SSE 4.1).
-  static Result<std::unique_ptr<Target>> create(u8 opt_level);
+  static Result<std::unique_ptr<Target>> create(const CompileOptions& options);
   llvm::DataLayout data_layout() const { return machine_->createDataLayout(); }
   const llvm::Triple& triple() const { return machine_->getTargetTriple(); }
   void optimise(llvm::Module& module);
@@ -32,19 +30,8 @@ class Target {
   u8 opt_level_ = 2;
 };
 
-// Where things are in an object's code; offsets from the start of its code section.
-struct ObjectSymbol {
-  std::string name;
-  u64 offset, size;
-};
-struct ObjectTables {
-  std::vector<ObjectSymbol> functions;  // global ones and local ones
-  std::vector<CodeLine> lines;  // sorted; lines of the debug information are offsets in the Wasm module
-  u64 code_size = 0;
-};
-Result<ObjectTables> read_object_tables(const llvm::MemoryBuffer& object);
-
-// Whether the host has fused multiply-add.
-bool host_has_fma();
+// What code may use, and the processor to tune it for: this machine's, unless the options name features.
+CpuFeatures cpu_of(const CompileOptions& options);
+std::string tuning_of(const CompileOptions& options);
 
 }  // namespace tenon::jit

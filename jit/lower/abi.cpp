@@ -28,15 +28,6 @@ NativeSignature::NativeSignature(llvm::LLVMContext& context, const FuncType& was
   type = llvm::FunctionType::get(result, params, false);
 }
 
-std::string signature_key(const FuncType& type) {
-  static constexpr char kLetters[] = {'i', 'l', 'f', 'd', 'v', 'l', 'l'};  // by ValKind; references are i64
-  std::string key;
-  for (ValType t : type.params) key += kLetters[static_cast<size_t>(t.kind())];
-  key += ':';
-  for (ValType t : type.results) key += kLetters[static_cast<size_t>(t.kind())];
-  return key;
-}
-
 u32 memory_result_slots(const FuncType& type) {
   u32 slots = 0;
   for (size_t i = kRegisterResults; i < type.results.size(); ++i) slots += type.results[i].slots();

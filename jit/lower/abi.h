@@ -24,9 +24,6 @@ struct NativeSignature {
   NativeSignature(llvm::LLVMContext& context, const FuncType& wasm);
 };
 
-// Signatures with equal keys share thunks: "il:f", one letter for each parameter and result.
-std::string signature_key(const FuncType& type);
-
 // Slots that results beyond the register ones take.
 u32 memory_result_slots(const FuncType& type);
 

@@ -75,18 +75,19 @@ class Surveyor {
   Survey survey_;
 };
 
-MemoryPlan plan_memory(Memory& memory) {
-  const MemoryType& type = memory.type();
-  return {type.is64, !type.is64 && type.page_shift == 16 && memory.desc().reserved >= kGuardedReservation,
-          memory.never_moves()};
-}
-
 // Decides what is compiled, within the budget.
-Result<void> plan_functions(ModulePlan& plan, const DecodeOptions& decode) {
+Result<void> plan_functions(ModulePlan& plan, const CompileRequest& request) {
   const Module& module = *plan.module;
-  const JitOptions& options = plan.options;
+  const PlanOptions& options = plan.options;
+  const DecodeOptions& decode = request.decode;
+  std::vector<FuncIdx> wanted;
+  if (request.functions)
+    wanted = *request.functions;
+  else
+    for (u32 f = module.imported_functions; f < module.functions.size(); ++f) wanted.push_back(FuncIdx{f});
   u64 total = 0;
-  for (u32 f = module.imported_functions; f < module.functions.size(); ++f) {
+  for (const FuncIdx func : wanted) {
+    const u32 f = func.value;
     // A body that does not validate traps when the interpreter first meets it.
     if (decode.lazy_bodies && !validate_function(module, FuncIdx{f}, decode.limits)) continue;
     TRY_ASSIGN(const Survey survey, Surveyor(module, FuncIdx{f}).run(options.max_function_weight));
@@ -106,23 +107,20 @@ Result<void> plan_functions(ModulePlan& plan, const DecodeOptions& decode) {
 
 }  // namespace
 
-ModulePlan::ModulePlan(const Module& m, const JitOptions& o)
-    : module(&m), layout(m), options(o), host_has_fma(jit::host_has_fma()) {}
+ModulePlan::ModulePlan(const CompileRequest& request)
+    : module(request.module),
+      layout(*request.module),
+      options{request.options, request.config.checks},
+      host_has_fma(cpu_of(request.options).has(CpuFeature::fma)),
+      memories(request.config.memories),
+      compiled(request.module->functions.size()),
+      native_import(request.config.native_import) {}
 
 std::string symbol_name(FuncIdx f) { return fmt::format("f{}", f.value); }
 
-Result<ModulePlan> make_plan(Instance& instance, const JitOptions& options) {
-  const Module& module = instance.module();
-  ModulePlan plan(module, options);
-  for (u32 m = 0; m < module.memories.size(); ++m)
-    plan.memories.push_back(plan_memory(*instance.memory(MemoryIdx{m})));
-  plan.compiled.resize(module.functions.size());
-  plan.native_import.resize(module.imported_functions);
-  for (u32 f = 0; f < module.imported_functions; ++f) {
-    const FuncRef* ref = instance.func(FuncIdx{f});
-    if (!ref->vmctx) plan.native_import[f] = static_cast<const HostFunc*>(ref->code)->desc->native != nullptr;
-  }
-  TRY(plan_functions(plan, instance.store().engine().options().decode));
+Result<ModulePlan> make_plan(const CompileRequest& request) {
+  ModulePlan plan(request);
+  TRY(plan_functions(plan, request));
   return plan;
 }
 

@@ -6,34 +6,30 @@
 #include <vector>
 
 #include "engine/error.h"
-#include "engine/runtime/store.h"
-#include "jit/options.h"
+#include "engine/native/code_image.h"
+#include "engine/runtime/vm.h"
 
 namespace tenon::jit {
 
-struct MemoryPlan {
-  bool is64 = false;
-  bool guarded = false;     // accesses past the end fault: no checks in code
-  bool fixed_base = false;  // the base never changes
-};
+struct PlanOptions : CompileOptions, CodeChecks {};
 
 struct ModulePlan {
   const Module* module;
   VMLayout layout;
-  JitOptions options;
+  PlanOptions options;
   bool host_has_fma;
   std::vector<MemoryPlan> memories;
-  std::vector<bool> compiled;       // by function index; the others stay in the interpreter
+  std::vector<bool> compiled;       // by function index: in this image; the others are called through their
+                                    // FuncRef
   std::string notice;               // what the budget left out; empty: nothing
   std::vector<bool> native_import;  // by imported function: HostFuncDesc::native is called directly
 
-  ModulePlan(const Module& m, const JitOptions& o);
+  explicit ModulePlan(const CompileRequest& request);
 };
 
-// Reads the instance's imports and all code. Functions with instructions that have no lowering are left out,
-// and what is beyond the options' budget. Errors: malformed or invalid code, where bodies were not validated
-// before.
-Result<ModulePlan> make_plan(Instance& instance, const JitOptions& options);
+// Reads the code of the functions wanted. Those with instructions that have no lowering are left out, and what
+// is beyond the options' budget. Errors: malformed or invalid code, where bodies were not validated before.
+Result<ModulePlan> make_plan(const CompileRequest& request);
 
 // The symbol of a function in compiled code.
 std::string symbol_name(FuncIdx f);

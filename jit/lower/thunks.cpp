@@ -1,6 +1,7 @@
 // Thunks: array → native (array entry and inner function) and native → array.
 #include "jit/lower/thunks.h"
 
+#include "engine/native/code_image.h"
 #include "engine/runtime/host_func.h"
 #include "engine/runtime/vm.h"
 

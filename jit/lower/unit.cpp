@@ -20,9 +20,11 @@ llvm::Type* type_of_letter(llvm::LLVMContext& context, char letter) {
 
 }  // namespace
 
-Unit::Unit(const std::string& name, const llvm::DataLayout& layout, const llvm::Triple& triple)
+Unit::Unit(const std::string& name, const llvm::DataLayout& layout, const llvm::Triple& triple,
+           std::string tuning)
     : context_(std::make_unique<llvm::LLVMContext>()),
       module_(std::make_unique<llvm::Module>(name, *context_)),
+      tuning_(std::move(tuning)),
       debug_(*module_) {
   module_->setDataLayout(layout);
   module_->setTargetTriple(triple);
@@ -52,6 +54,7 @@ llvm::Function* Unit::function(const std::string& name, llvm::FunctionType* type
   // can't jump over the end of the stack.
   fn->addFnAttr("frame-pointer", "all");
   fn->addFnAttr("probe-stack", "inline-asm");
+  fn->addFnAttr("tune-cpu", tuning_);
   return fn;
 }
 

@@ -9,8 +9,8 @@
 #include <initializer_list>
 #include <memory>
 
+#include "engine/runtime/helpers.h"
 #include "jit/lower/abi.h"
-#include "jit/runtime/helpers.h"
 
 namespace tenon::jit {
 
@@ -21,7 +21,8 @@ enum class AliasClass : u8 { memory, global, table, runtime, count };
 
 class Unit {
  public:
-  explicit Unit(const std::string& name, const llvm::DataLayout& layout, const llvm::Triple& triple);
+  Unit(const std::string& name, const llvm::DataLayout& layout, const llvm::Triple& triple,
+       std::string tuning);
 
   llvm::LLVMContext& context() { return *context_; }
   llvm::Module& module() { return *module_; }
@@ -60,6 +61,7 @@ class Unit {
  private:
   std::unique_ptr<llvm::LLVMContext> context_;
   std::unique_ptr<llvm::Module> module_;
+  std::string tuning_;  // the processor that code is scheduled for
   llvm::DIBuilder debug_;
   llvm::DIFile* debug_file_;
   llvm::DISubroutineType* debug_type_;

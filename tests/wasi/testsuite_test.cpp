@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/native/native_tier.h"
 #include "engine/runtime/jit_plugin.h"
 #include "engine/runtime/linker.h"
 #include "engine/runtime/plugin.h"
@@ -124,12 +125,10 @@ class OfficialSuite : public ::testing::TestWithParam<SuiteParam> {
   }
   static Result<void> set_compiler(Store& store) {
     if (GetParam().engine != "jit") return {};
-    JitPluginOptions options;
+    NativeOptions options;
     options.interrupts = true;
-    // Each thread's store compiles the module again, and the guests wait for each other a second at most.
-    if (GetParam().wasm.parent_path().filename() == "threads") options.opt_level = 0;
-    TRY_ASSIGN(auto compiler, (*jit())->create_compiler(store, options));
-    store.set_compiler(std::move(compiler));
+    options.compile = (*jit())->compile;
+    store.set_compiler(std::make_unique<NativeTier>(store, options));
     return {};
   }
   i32 fail(const Error& error) {

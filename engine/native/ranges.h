@@ -6,7 +6,7 @@
 
 #include "engine/base.h"
 
-namespace tenon::jit {
+namespace tenon {
 
 class RangeSet {
  public:
@@ -34,4 +34,4 @@ class RangeSet {
 RangeSet& code_ranges();
 RangeSet& guarded_memories();
 
-}  // namespace tenon::jit
+}  // namespace tenon

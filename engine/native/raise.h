@@ -1,10 +1,10 @@
 // Traps out of compiled code: backtraces by frame pointer, and the way to the innermost activation. The fault
 // handler turns accesses past the end of a guarded memory into such traps. Uses nothing of LLVM.
 #pragma once
+#include "engine/native/entry.h"
 #include "engine/runtime/store.h"
-#include "jit/runtime/entry.h"
 
-namespace tenon::jit {
+namespace tenon {
 
 // What compiled code calls (helpers.def). None of them returns but resume_call when a pending tail call gave
 // results.
@@ -18,6 +18,8 @@ extern "C" {
 [[noreturn]] void tenon_jit_reraise(StoreContext* store, u32 status);
 // After self->array_entry gave a status other than ok: makes pending tail calls, raises anything else.
 void tenon_jit_resume_call(FuncRef* self, Slot* slots, u32 status);
+// Not a trap: whether canonical type `sub` is a subtype of `super`.
+u32 tenon_jit_is_subtype(VMContext* vm, u32 sub, u32 super);
 }
 
 // Installs the process's SIGSEGV and SIGBUS handler once. A fault whose code address is in code_ranges() and
@@ -25,4 +27,4 @@ void tenon_jit_resume_call(FuncRef* self, Slot* slots, u32 status);
 // before.
 void install_fault_handler();
 
-}  // namespace tenon::jit
+}  // namespace tenon

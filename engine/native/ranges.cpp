@@ -1,7 +1,7 @@
 // RangeSet: a list that only grows; removed nodes are empty ranges that wait for reuse.
-#include "jit/runtime/ranges.h"
+#include "engine/native/ranges.h"
 
-namespace tenon::jit {
+namespace tenon {
 
 RangeSet::Node* RangeSet::add(const void* begin, u64 size, const void* payload) {
   std::lock_guard lock(mutex_);
@@ -47,4 +47,4 @@ RangeSet& guarded_memories() {
   return *set;
 }
 
-}  // namespace tenon::jit
+}  // namespace tenon

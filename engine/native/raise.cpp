@@ -1,13 +1,13 @@
 // Raising traps from compiled code and from faults (raise.h).
-#include "jit/runtime/raise.h"
+#include "engine/native/raise.h"
 
 #include <signal.h>
 #include <ucontext.h>
 
 #include <mutex>
 
-#include "jit/runtime/code_object.h"
-#include "jit/runtime/ranges.h"
+#include "engine/native/code_object.h"
+#include "engine/native/ranges.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -20,7 +20,7 @@ extern "C" void __asan_handle_no_return();
 #define TENON_FORGET_FRAMES() static_cast<void>(0)
 #endif
 
-namespace tenon::jit {
+namespace tenon {
 namespace {
 
 struct NativeFrame {
@@ -122,6 +122,10 @@ void tenon_jit_resume_call(FuncRef* self, Slot* slots, u32 status) {
   if (static_cast<Status>(status) != Status::ok) tenon_jit_reraise(store, status);
 }
 
+u32 tenon_jit_is_subtype(VMContext* vm, u32 sub, u32 super) {
+  return vm->module->type_registry().is_subtype(TypeId{sub}, TypeId{super});
+}
+
 void install_fault_handler() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -134,4 +138,4 @@ void install_fault_handler() {
   });
 }
 
-}  // namespace tenon::jit
+}  // namespace tenon

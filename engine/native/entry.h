@@ -5,7 +5,7 @@
 
 #include "engine/runtime/vm.h"
 
-namespace tenon::jit {
+namespace tenon {
 
 // One for each entry into compiled code, on the stack of tenon_jit_enter; the innermost is
 // StoreContext::activation. Its address is the stack pointer that a trap restores.
@@ -29,4 +29,4 @@ extern const char tenon_jit_enter_return[];
 
 static_assert(offsetof(StoreContext, activation) == 88, "entry_x86_64.S knows this offset");
 
-}  // namespace tenon::jit
+}  // namespace tenon

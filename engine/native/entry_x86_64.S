@@ -1,4 +1,4 @@
-# Entry stub of compiled code, and the way back on a trap (jit/runtime/entry.h).
+# Entry stub of compiled code, and the way back on a trap (engine/native/entry.h).
 # The activation record is {outer, store}; it lies kActivationBelowFrame = 64 bytes below the frame pointer.
 #ifndef __x86_64__
 #error "the JIT's entry stub exists for x86-64 only"

@@ -1,0 +1,53 @@
+// CodeConfig of instances and of modules.
+#include "engine/native/code_config.h"
+
+#include "engine/runtime/store.h"
+
+namespace tenon {
+namespace {
+
+bool can_be_guarded(const MemoryType& type) { return !type.is64 && type.page_shift == 16; }
+
+}  // namespace
+
+bool CodeConfig::holds_in(const CodeConfig& actual) const {
+  if (checks != actual.checks || memories.size() != actual.memories.size() ||
+      native_import.size() != actual.native_import.size())
+    return false;
+  for (size_t m = 0; m < memories.size(); ++m) {
+    const MemoryPlan &assumed = memories[m], &found = actual.memories[m];
+    if (assumed.is64 != found.is64 || (assumed.guarded && !found.guarded) ||
+        (assumed.fixed_base && !found.fixed_base))
+      return false;
+  }
+  for (size_t f = 0; f < native_import.size(); ++f)
+    if (native_import[f] && !actual.native_import[f]) return false;
+  return true;
+}
+
+CodeConfig config_of(Instance& instance, const CodeChecks& checks) {
+  const Module& module = instance.module();
+  CodeConfig config{checks, {}, std::vector<bool>(module.imported_functions)};
+  for (u32 m = 0; m < module.memories.size(); ++m) {
+    Memory& memory = *instance.memory(MemoryIdx{m});
+    const MemoryType& type = memory.type();
+    config.memories.push_back({type.is64,
+                               can_be_guarded(type) && memory.desc().reserved >= kGuardedReservation,
+                               memory.never_moves()});
+  }
+  for (u32 f = 0; f < module.imported_functions; ++f) {
+    const FuncRef* ref = instance.func(FuncIdx{f});
+    if (!ref->vmctx)
+      config.native_import[f] = static_cast<const HostFunc*>(ref->code)->desc->native != nullptr;
+  }
+  return config;
+}
+
+CodeConfig expected_config(const Module& module, const CodeChecks& checks) {
+  CodeConfig config{checks, {}, std::vector<bool>(module.imported_functions)};
+  for (const MemoryType& type : module.memories)
+    config.memories.push_back({type.is64, can_be_guarded(type), can_be_guarded(type)});
+  return config;
+}
+
+}  // namespace tenon

@@ -1,0 +1,124 @@
+// Compiled code of a module as bytes: position-independent, the same in every process, with the tables that
+// the run time needs. What a compiler makes, an artefact holds and a CodeObject maps. Knows nothing of LLVM.
+#pragma once
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/base.h"
+#include "engine/error.h"
+#include "engine/module.h"
+#include "engine/native/code_config.h"
+
+namespace tenon {
+
+// Offsets of code are from the start of the code section.
+struct CodeFunction {
+  u32 begin, end;
+  u32 func;  // FuncIdx
+};
+// From `pc` on, up to the next row, code comes from the instruction at `wasm_offset` (0: unknown).
+struct CodeLine {
+  u32 pc;
+  u32 wasm_offset;
+};
+struct CodeEntry {
+  u32 func;  // FuncIdx
+  u32 native_entry;
+};
+// One for each signature; `key` (signature_key()) lies in the strings section.
+struct CodeThunk {
+  u32 key_offset, key_size;
+  u32 array_entry, native_entry;
+};
+enum class ImageSection : u8 { functions, entries, lines, thunks, config, strings, code, count };
+
+// The start of an image; little-endian. The code section is the last one and begins at a multiple of
+// kCodeAlignment, so that it can be mapped from a file.
+inline constexpr u32 kCodeAlignment = 4096;
+struct ImageHeader {
+  static constexpr u32 kMagic = 0x31636e54;  // "Tnc1"
+  u32 magic;
+  u32 functions;  // of the module, imported ones too
+  u64 size;       // of the whole image
+  u32 whole;      // 1: all that can be compiled of the module is in it
+  u32 reserved;
+  struct Range {
+    u64 offset, size;  // in bytes
+  };
+  std::array<Range, static_cast<size_t>(ImageSection::count)> sections;
+};
+static_assert(sizeof(ImageHeader) == 24 + 16 * static_cast<size_t>(ImageSection::count));
+
+// Views of a checked image.
+struct ImageView {
+  ImageHeader header;
+  std::span<const CodeFunction> functions;  // sorted by begin, disjoint
+  std::span<const CodeEntry> entries;       // sorted by func
+  std::span<const CodeLine> lines;          // sorted by pc
+  std::span<const CodeThunk> thunks;
+  CodeConfig config;
+  std::string_view strings;
+  std::span<const u8> code;
+
+  std::string_view text(u32 offset, u32 size) const { return strings.substr(offset, size); }
+};
+
+// Checks every length, offset and index. `image` begins at an address that is a multiple of 8. Errors:
+// malformed, with what is wrong.
+Result<ImageView> view_image(std::span<const u8> image, u32 module_functions);
+
+// Puts an image together.
+struct ImageParts {
+  std::vector<CodeFunction> functions;
+  std::vector<CodeEntry> entries;
+  std::vector<CodeLine> lines;
+  std::vector<CodeThunk> thunks;
+  CodeConfig config;
+  std::string strings;
+  std::vector<u8> code;
+  u32 functions_of_module = 0;
+  bool whole = false;
+
+  // Appends to `strings`.
+  u32 add_string(std::string_view s);
+};
+std::vector<u8> write_image(const ImageParts& parts);
+
+// Signatures with equal keys share thunks: "il:f", one letter for each parameter and result.
+std::string signature_key(const FuncType& type);
+
+struct CompileOptions {
+  u8 opt_level = 2;        // 0 to 3
+  u64 cpu_features = 0;    // CpuFeatures::bits (engine/aot/cpu.h) to use; 0: those of this machine
+  u32 threads = 0;         // compiling at once; 0: as many as processors
+  bool verify_ir = false;  // run LLVM's verifier before and after optimisation (tests)
+  std::string dump_ir;     // folder for optimised IR; empty: none
+  // Budget, in instructions and operands that cross calls and branches: LLVM's time and memory grow faster
+  // than a function's size. What is beyond stays in the interpreter.
+  u64 max_function_weight = 100'000;
+  u64 max_module_weight = 30'000'000;
+};
+
+// What a compiler is asked for. Any number may be compiled at once, on any threads.
+struct CompileRequest {
+  const Module* module;
+  CodeConfig config;
+  CompileOptions options;
+  DecodeOptions decode;                           // how the module was decoded
+  std::optional<std::vector<FuncIdx>> functions;  // sorted; none: all that can be compiled
+  std::optional<std::vector<TypeId>> thunks;      // of which function types; none: of all that the module has
+};
+
+struct CompiledImage {
+  std::vector<u8> image;
+  std::string notice;  // what was left out and why; empty: nothing
+};
+// Errors: malformed or invalid code where bodies were not validated before; unsupported, with the compiler's
+// message.
+using CompileFn = Result<CompiledImage> (*)(const CompileRequest& request);
+
+}  // namespace tenon

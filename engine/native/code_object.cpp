@@ -1,0 +1,83 @@
+// Mapping of code (never writable and executable at once) and look-ups.
+#include "engine/native/code_object.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "engine/module.h"
+
+namespace tenon {
+namespace {
+
+u64 whole_pages(u64 n) { return (n + kCodeAlignment - 1) / kCodeAlignment * kCodeAlignment; }
+
+std::unexpected<Error> refused(const char* what) {
+  return std::unexpected(
+      Error{ErrorCategory::io, fmt::format("no {} memory for code: {}", what, std::strerror(errno)), {}});
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const CodeObject>> CodeObject::load(const Module& module, std::vector<u8> image) {
+  std::shared_ptr<CodeObject> code(new CodeObject(module));
+  code->owned_ = std::move(image);
+  code->image_ = code->owned_;
+  TRY_ASSIGN(code->view_, view_image(code->image_, static_cast<u32>(module.functions.size())));
+  if (const u64 size = whole_pages(code->view_.code.size()); size != 0) {
+    void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return refused("free");
+    code->base_ = static_cast<u8*>(p);
+    code->mapped_ = size;
+    std::memcpy(p, code->view_.code.data(), code->view_.code.size());
+    if (mprotect(p, size, PROT_READ | PROT_EXEC) != 0) return refused("executable");
+  }
+  code->announce();
+  return code;
+}
+
+Result<std::shared_ptr<const CodeObject>> CodeObject::map(const Module& module, std::span<const u8> image,
+                                                          std::shared_ptr<const void> owner, int fd,
+                                                          u64 file_offset) {
+  std::shared_ptr<CodeObject> code(new CodeObject(module));
+  code->owner_ = std::move(owner);
+  code->image_ = image;
+  TRY_ASSIGN(code->view_, view_image(image, static_cast<u32>(module.functions.size())));
+  const u64 at = file_offset + code->view_.header.sections[static_cast<size_t>(ImageSection::code)].offset;
+  if (const u64 size = whole_pages(code->view_.code.size()); size != 0) {
+    void* p = mmap(nullptr, size, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, static_cast<off_t>(at));
+    if (p == MAP_FAILED) return refused("executable");
+    code->base_ = static_cast<u8*>(p);
+    code->mapped_ = size;
+  }
+  code->announce();
+  return code;
+}
+
+// Makes the code known to the fault handler.
+void CodeObject::announce() {
+  if (!view_.code.empty()) range_ = code_ranges().add(base_, view_.code.size(), this);
+}
+
+CodeObject::~CodeObject() {
+  if (range_) code_ranges().remove(range_);
+  if (base_) munmap(base_, mapped_);
+}
+
+std::optional<TraceFrame> CodeObject::frame_at(u64 pc) const {
+  const u64 offset = pc - reinterpret_cast<u64>(base_);
+  const auto functions = view_.functions;
+  const auto lines = view_.lines;
+  auto f = std::upper_bound(functions.begin(), functions.end(), offset,
+                            [](u64 o, const CodeFunction& fn) { return o < fn.begin; });
+  if (f == functions.begin() || offset >= (--f)->end) return std::nullopt;
+  auto l = std::upper_bound(lines.begin(), lines.end(), offset,
+                            [](u64 o, const CodeLine& line) { return o < line.pc; });
+  const u64 wasm = l != lines.begin() && (--l)->pc >= f->begin ? l->wasm_offset : 0;
+  return TraceFrame{&module_, FuncIdx{f->func}, wasm};
+}
+
+}  // namespace tenon

@@ -1,0 +1,70 @@
+// The compiled code of one Module, shared by its instances in all stores and threads. Code is added while
+// others run; instances take it up on their own thread (native_tier.h).
+#pragma once
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/native/code_object.h"
+
+namespace tenon {
+
+struct ThunkAddresses {
+  const void* array_entry = nullptr;
+  const void* native_entry = nullptr;
+};
+
+class ModuleCode {
+ public:
+  // All code for one configuration.
+  class Variant {
+   public:
+    Variant(const Module& module, CodeConfig config);
+    const CodeConfig& config() const { return config_; }
+
+    // From any thread: code whose configuration holds where this variant's does. Functions that have code
+    // already keep it.
+    void publish(std::shared_ptr<const CodeObject> code);
+
+    // From any thread. Null: not compiled.
+    const void* entry(FuncIdx f) const { return entries_[f.value].load(std::memory_order_acquire); }
+    // How many objects there are; grows with each publish().
+    u32 objects_published() const { return published_.load(std::memory_order_acquire); }
+    // The n-th of them.
+    std::shared_ptr<const CodeObject> object(u32 n) const;
+    std::vector<std::shared_ptr<const CodeObject>> objects() const;
+
+    // Held while the module is compiled as a whole, so that it happens once.
+    std::mutex& compile_mutex() { return compile_mutex_; }
+    bool compiled_whole() const { return whole_.load(std::memory_order_acquire); }
+
+   private:
+    CodeConfig config_;
+    std::unique_ptr<std::atomic<const void*>[]> entries_;  // by function index
+    std::atomic<u32> published_{0};
+    std::atomic<bool> whole_{false};
+    mutable std::mutex mutex_;
+    std::vector<std::shared_ptr<const CodeObject>> objects_;
+    std::mutex compile_mutex_;
+  };
+
+  explicit ModuleCode(const Module& module) : module_(module) {}
+
+  // The variant that an instance of this configuration uses: the first whose assumptions hold there, else a
+  // new one with exactly these.
+  Variant& variant(const CodeConfig& config);
+  // The variant with exactly the object's configuration, made when there is none; the object is published.
+  Variant& add(std::shared_ptr<const CodeObject> code);
+  std::vector<Variant*> variants();
+  u32 objects_saved = 0;  // how many of all objects the code cache has; the cache's own
+
+ private:
+  const Module& module_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Variant>> variants_;
+};
+
+}  // namespace tenon

@@ -1,0 +1,137 @@
+// NativeTier: entries of functions, thunks of signatures, and compiling modules as a whole.
+#include "engine/native/native_tier.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "engine/native/raise.h"
+#include "engine/runtime/jit_plugin.h"
+#include "engine/runtime/plugin.h"
+
+namespace tenon {
+
+NativeTier::NativeTier(Store& store, NativeOptions options) : store_(store), options_(std::move(options)) {
+  install_fault_handler();
+}
+
+NativeTier::~NativeTier() {
+  for (auto* node : memory_nodes_) guarded_memories().remove(node);
+}
+
+void NativeTier::notify(const std::string& message) const {
+  if (options_.notice)
+    options_.notice(message);
+  else
+    fmt::print(stderr, "tenon: {}\n", message);
+}
+
+Result<void> NativeTier::compile(const CompileRequest& request, ModuleCode::Variant& code) {
+  TRY_ASSIGN(CompiledImage compiled, options_.compile(request));
+  if (!compiled.notice.empty()) notify(compiled.notice);
+  TRY_ASSIGN(auto object, CodeObject::load(*request.module, std::move(compiled.image)));
+  code.publish(std::move(object));
+  return {};
+}
+
+Result<void> NativeTier::compile_whole(const Module& module, ModuleCode::Variant& code) {
+  const std::lock_guard lock(code.compile_mutex());
+  if (code.compiled_whole()) return {};
+  CompileRequest request{&module, code.config(), options_, store_.engine().options().decode, {}, {}};
+  auto done = compile(request, code);
+  if (!done) {
+    // The interpreter goes on; compiled code of other modules needs a way in.
+    notify(done.error().message + ": interpreted");
+    request.functions.emplace();
+    return compile(request, code);
+  }
+  return {};
+}
+
+Result<void> NativeTier::adopt(Instance& instance) {
+  const Module& module = instance.module();
+  ModuleCode::Variant& code = module.code().variant(config_of(instance, options_));
+  if (options_.compile && options_.eager) TRY(compile_whole(module, code));
+  for (u32 m = 0; m < module.memories.size(); ++m) {
+    const MemoryDesc& desc = instance.memory(MemoryIdx{m})->desc();
+    if (code.config().memories[m].guarded)
+      memory_nodes_.push_back(guarded_memories().add(desc.base, desc.reserved, nullptr));
+  }
+  pick_up(adopted_.emplace_back(Adopted{&instance, &code}));
+  set_thunks();
+  return {};
+}
+
+void NativeTier::pick_up() {
+  bool any = false;
+  for (Adopted& a : adopted_) any |= pick_up(a);
+  if (any) set_thunks();
+}
+
+bool NativeTier::pick_up(Adopted& adopted) {
+  const u32 published = adopted.code->objects_published();
+  if (adopted.objects == published) return false;
+  const u32 first = adopted.objects;
+  for (u32 n = first; n < published; ++n) take_thunks(*adopted.code->object(n));
+  for (u32 n = first; n < published; ++n)
+    for (const CodeEntry& e : adopted.code->object(n)->entries())
+      set_entry(*adopted.instance, FuncIdx{e.func}, adopted.code->entry(FuncIdx{e.func}));
+  adopted.objects = published;
+  return true;
+}
+
+void NativeTier::take_thunks(const CodeObject& code) {
+  for (const CodeThunk& t : code.thunks())
+    thunks_.try_emplace(std::string(code.key(t)),
+                        ThunkAddresses{code.address(t.array_entry), code.address(t.native_entry)});
+}
+
+const ThunkAddresses* NativeTier::thunks_of(TypeId type) {
+  if (auto known = thunks_of_type_.find(type.value); known != thunks_of_type_.end()) return known->second;
+  auto found = thunks_.find(signature_key(*store_.types().get(type).func()));
+  if (found == thunks_.end()) return nullptr;
+  return thunks_of_type_[type.value] = &found->second;
+}
+
+// A compiled function: called with its instance, and by the interpreter through its signature's thunk.
+void NativeTier::set_entry(Instance& instance, FuncIdx f, const void* native_entry) {
+  if (instance.module().is_imported(f)) return;
+  FuncRef* ref = instance.func(f);
+  const ThunkAddresses* thunks = thunks_of(ref->type);
+  if (!thunks) return;
+  ref->native_entry = const_cast<void*>(native_entry);
+  ref->native_context = instance.vm();
+  ref->array_entry = reinterpret_cast<ArrayEntry>(const_cast<void*>(thunks->array_entry));
+}
+
+// Functions without code, wherever compiled code may meet them: through tables, references and imports.
+void NativeTier::set_thunks() {
+  auto set = [this](FuncRef& ref) {
+    const ThunkAddresses* thunks = thunks_of(ref.type);
+    if (!thunks) return false;
+    ref.native_entry = const_cast<void*>(thunks->native_entry);
+    ref.native_context = &ref;
+    return true;
+  };
+  std::erase_if(waiting_, [&](FuncRef* ref) { return set(*ref); });
+  for (const Adopted& a : adopted_) {
+    const Module& module = a.instance->module();
+    for (u32 f = module.imported_functions; f < module.functions.size(); ++f)
+      if (FuncRef* ref = a.instance->func(FuncIdx{f}); !ref->native_entry) set(*ref);
+  }
+}
+
+void NativeTier::make_callable(FuncRef& func) {
+  const ThunkAddresses* thunks = thunks_of(func.type);
+  if (!thunks) return waiting_.push_back(&func);
+  func.native_entry = const_cast<void*>(thunks->native_entry);
+  func.native_context = &func;
+}
+
+Result<std::unique_ptr<Compiler>> make_jit_tier(Store& store, NativeOptions options) {
+  TRY_ASSIGN(const JitPlugin* jit, jit_plugin());
+  options.compile = jit->compile;
+  return std::make_unique<NativeTier>(store, std::move(options));
+}
+
+}  // namespace tenon
