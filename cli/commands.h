@@ -10,9 +10,11 @@ using Args = std::vector<std::string>;
 
 int run(const Args& args);
 int inspect(const Args& args);
+int objdump(const Args& args);
 int nn(const Args& args);
 int wast(const Args& args);
 int wat2wasm(const Args& args);
 int wasm2wat(const Args& args);
+int version();
 
 }  // namespace tenon::cli

@@ -17,9 +17,10 @@ struct Command {
   std::string_view name, help;
   int (*main)(const Args&);
 };
-constexpr std::array<Command, 6> kCommands = {{
+constexpr std::array<Command, 7> kCommands = {{
     {"run", "run a WebAssembly program (also: tenon FILE)", run},
     {"inspect", "show what a module consists of", inspect},
+    {"objdump", "disassemble a module's functions", objdump},
     {"nn", "inspect, run and test neural networks without WebAssembly", nn},
     {"wat2wasm", "translate the text format to a binary module", wat2wasm},
     {"wasm2wat", "translate a binary module to the text format", wasm2wat},
@@ -38,8 +39,7 @@ int start(int argc, char** argv) {
   const std::string_view first = argv[1];
   if (first == "--help" || first == "-h" || first == "help") return usage(stdout);
   if (first == "--version" || first == "version") {
-    fmt::print("tenon {} ({})\n", tenon_version(), tenon_build_id());
-    return 0;
+    return version();
   }
   for (const Command& c : kCommands)
     if (c.name == first) return c.main(Args(argv + 2, argv + argc));

@@ -1,22 +1,22 @@
 // `tenon run`: a WASI command, or one exported function.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
-#include <chrono>
-#include <condition_variable>
 #include <cstdlib>
-#include <functional>
-#include <mutex>
-#include <thread>
+#include <cstring>
 
 #include "options.h"
+#include "progress.h"
 #include "report.h"
 
 namespace tenon::cli {
 namespace {
 
 struct RunOptions {
-  std::string engine = "auto", invoke;
+  std::string engine = "auto", invoke, standard_in, standard_out, standard_error;
   std::vector<std::string> dirs, env, graphs, enable, disable;
   unsigned nn_threads = 0;
   bool nn_stats = false;
@@ -34,7 +34,11 @@ std::optional<int> read_options(const Args& args, RunOptions& o) {
       ->check(CLI::IsMember({"auto", "interp", "jit"}));
   app.add_option("--dir", o.dirs, "HOST[::GUEST][:ro]: give the program a directory")
       ->allow_extra_args(false);
-  app.add_option("--env", o.env, "KEY=VALUE: set an environment variable")->allow_extra_args(false);
+  app.add_option("--env", o.env, "KEY=VALUE: set an environment variable; KEY: pass the host's")
+      ->allow_extra_args(false);
+  app.add_option("--stdin", o.standard_in, "FILE, or null: what the program reads instead of our input");
+  app.add_option("--stdout", o.standard_out, "FILE, or null: where its output goes");
+  app.add_option("--stderr", o.standard_error, "FILE, or null: where its errors, and ours, go");
   app.add_option("--invoke", o.invoke, "call this exported function with the arguments, print its results");
   app.add_option("--nn-graph", o.graphs, "NAME=PATH: a model that the program loads by name")
       ->allow_extra_args(false);
@@ -80,14 +84,32 @@ Result<Wasi> make_wasi(const RunOptions& o) {
     for (const std::string& a : o.guest_args) wasi.arg(a);
   for (const std::string& e : o.env) {
     const size_t split = e.find('=');
-    if (split == std::string::npos || split == 0) return Error("--env wants KEY=VALUE, not \"" + e + "\"");
-    wasi.env(e.substr(0, split), e.substr(split + 1));
+    if (split == 0) return Error("--env wants KEY=VALUE or KEY, not \"" + e + "\"");
+    const char* const inherited = split == std::string::npos ? std::getenv(e.c_str()) : "";
+    if (!inherited)
+      return Error("--env " + e + ": there is no such variable to pass; --env " + e + "=VALUE sets one");
+    wasi.env(e.substr(0, split), split == std::string::npos ? inherited : e.substr(split + 1));
   }
   for (const std::string& d : o.dirs) {
     const Dir dir = parse_dir(d);
     wasi.dir(dir.host, dir.guest, dir.read_only);
   }
   return wasi;
+}
+
+// Puts a file in the place of a standard stream, as a shell does. Empty: leaves it.
+bool redirect(const std::string& file, int fd) {
+  if (file.empty()) return true;
+  constexpr mode_t kReadWrite = 0666;
+  const int flags = fd == STDIN_FILENO ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC;
+  const int opened = open(file == "null" ? "/dev/null" : file.c_str(), flags | O_CLOEXEC, kReadWrite);
+  if (opened < 0 || dup2(opened, fd) < 0) {
+    complain(fmt::format("cannot open {}: {}", file, std::strerror(errno)));
+    hint("a name without folders means a file in the current one; null is nothing");
+    return false;
+  }
+  close(opened);
+  return true;
 }
 
 bool wants_nn(const Module& module) {
@@ -109,33 +131,6 @@ Result<std::optional<Nn>> link_nn(Linker& linker, const Module& module, const Ru
   if (auto linked = linker.nn(*nn); !linked) return std::move(linked.error());
   return std::optional<Nn>(std::move(*nn));
 }
-
-// Does something when the time is over, unless it is destroyed before.
-class Timer {
- public:
-  Timer(double seconds, std::function<void()> expired) {
-    if (seconds <= 0) return;
-    thread_ = std::thread([this, seconds, expired = std::move(expired)] {
-      std::unique_lock lock(mutex_);
-      if (!wake_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return done_; })) expired();
-    });
-  }
-  ~Timer() {
-    if (!thread_.joinable()) return;
-    {
-      const std::lock_guard lock(mutex_);
-      done_ = true;
-    }
-    wake_.notify_one();
-    thread_.join();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool done_ = false;
-  std::thread thread_;
-};
 
 template <class T>
 bool read_number(std::string_view text, T& out) {
@@ -239,11 +234,23 @@ Result<void> configure(Config& config, const RunOptions& o) {
   return {};
 }
 
+Result<Module> load(const Engine& engine, const RunOptions& o) {
+  const Progress progress("reading " + o.file);
+  return Module::from_file(engine, o.file);
+}
+
+// Most of the time that this takes is the compiler's.
+Result<Instance> instantiate(Linker& linker, Store& store, const Module& module, const RunOptions& o) {
+  const Progress progress("compiling " + o.file);
+  return linker.instantiate(store, module);
+}
+
 // A program with threads has stores of its own for each.
 int run_with_threads(const Engine& engine, const Module& module, const Wasi& wasi, const RunOptions& o) {
-  const Timer timer(o.timeout, [&o] {
+  const Timer timer(o.timeout, [&o]() -> bool {
     complain(fmt::format("{}: trap: interrupted", o.file));
     std::_Exit(kTrapped);  // its threads may be anywhere
+    return false;
   });
   auto status = run_threads(engine, module, wasi);
   return status ? *status & 0xff : report(status.error(), o.file);
@@ -256,8 +263,11 @@ int run(const Args& args) {
   if (const auto status = read_options(args, o)) return *status;
   Config config;
   if (auto configured = configure(config, o); !configured) return report(configured.error(), o.file);
+  if (!redirect(o.standard_in, STDIN_FILENO) || !redirect(o.standard_out, STDOUT_FILENO) ||
+      !redirect(o.standard_error, STDERR_FILENO))
+    return kUsage;
   const Engine engine(config);
-  auto module = Module::from_file(engine, o.file);
+  auto module = load(engine, o);
   if (!module) return report(module.error(), o.file);
   auto wasi = make_wasi(o);
   if (!wasi) return report(wasi.error(), o.file);
@@ -271,8 +281,8 @@ int run(const Args& args) {
   if (o.fuel) store->set_fuel(*o.fuel);
   int status = 0;
   {
-    const Timer timer(o.timeout, [&store] { store->interrupt(); });
-    auto instance = linker.instantiate(*store, *module);
+    const Timer timer(o.timeout, [&store] { return store->interrupt(), false; });
+    auto instance = instantiate(linker, *store, *module, o);
     status = instance ? call_entry(*instance, o) : report(instance.error(), o.file);
   }
   if (o.nn_stats) fmt::print(stderr, "{}", *nn ? (*nn)->statistics() : "wasi-nn was not used\n");

@@ -2,12 +2,11 @@
 // commands: they use the engine's internals.
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
 #include <optional>
 
 #include "engine/text/printer.h"
 #include "engine/text/wat.h"
+#include "files.h"
 #include "options.h"
 
 namespace tenon::cli {
@@ -22,23 +21,6 @@ std::optional<int> read_options(const Args& args, const char* name, const char* 
   app.add_option("IN", files.in, "the module to translate")->required();
   app.add_option("-o,--output", files.out, "where the result goes");
   return parse(app, args);
-}
-
-std::optional<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    complain(fmt::format("cannot read {}", path));
-    return std::nullopt;
-  }
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-int write_file(const std::string& path, std::string_view bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (file.flush()) return 0;
-  complain(fmt::format("cannot write {}", path));
-  return kFailed;
 }
 
 // IN with .wasm for its ending.

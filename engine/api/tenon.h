@@ -1,4 +1,4 @@
-/* Tenon's C API (C99). What it does not do: it is not wasm.h, the standard C API.
+/* Tenon's C API (C99). What it does not do: it is not wasm.h, the standard C API, which lies beside it.
  *
  * Ownership. `*_new` gives an object that the caller deletes with `*_delete` (NULL is fine there). Pointers
  * given by other functions are borrowed: each says how long they live. Objects passed in stay the caller's.
@@ -124,6 +124,9 @@ TENON_API void tenon_config_set_max_table_elements(tenon_config_t* config, uint6
 /* Of the garbage-collected heap of one store. */
 TENON_API void tenon_config_set_max_gc_heap(tenon_config_t* config, uint64_t bytes);
 TENON_API void tenon_config_set_max_instances(tenon_config_t* config, uint32_t count);
+/* The options of a configuration of wasm.h, to be set before its engine is made; borrowed from it. */
+struct wasm_config_t;
+TENON_API tenon_config_t* tenon_wasm_config(struct wasm_config_t* config);
 
 /* `config` may be NULL (defaults); it is copied. Never fails but for lack of memory (NULL). */
 TENON_API tenon_engine_t* tenon_engine_new(const tenon_config_t* config);

@@ -146,7 +146,10 @@ TEST_F(CliTest, ErrorsSayWhatToDoNext) {
   EXPECT_THAT(option.out, HasSubstr("--help"));
   EXPECT_EQ(tenon("run").status, 2);
   EXPECT_EQ(tenon("").status, 2);
-  EXPECT_THAT(tenon("run --env A " + program("h.wat", "(call $print)")).out, HasSubstr("KEY=VALUE"));
+  EXPECT_THAT(tenon("run --env =A " + program("h.wat", "(call $print)")).out, HasSubstr("KEY=VALUE"));
+  EXPECT_THAT(tenon("run --env TENON_NOT_SET " + program("h.wat", "(call $print)")).out,
+              HasSubstr("no such variable"));
+  EXPECT_THAT(tenon("run --max-memory lots " + program("h.wat", "(call $print)")).out, HasSubstr("--help"));
   EXPECT_THAT(tenon("run --dir /nowhere/at/all " + program("h.wat", "(call $print)")).out,
               HasSubstr("/nowhere/at/all"));
 }
@@ -202,6 +205,103 @@ TEST_F(CliTest, ModelsAreInspectedAndNamedForGuests) {
   EXPECT_NE(tenon("run --nn-graph digits " + hello).status, 0) << "no path";
 }
 
-TEST_F(CliTest, VersionNamesTheBuild) { EXPECT_THAT(tenon("--version").out, StartsWith("tenon 0.1.0 (")); }
+TEST_F(CliTest, VersionNamesTheBuildAndItsParts) {
+  const Ran ran = tenon("--version");
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_THAT(ran.out, StartsWith("tenon 0.1.0 ("));
+  for (const char* part : {"\ncompiler ", "\ninference ", "\nfeatures ", "simd", "\nprocessor "})
+    EXPECT_THAT(ran.out, HasSubstr(part));
+}
+
+TEST_F(CliTest, ObjdumpShowsOffsetsBytesNamesAndTypes) {
+  const std::string f = file("d.wat", R"((module
+    (import "env" "log" (func (param i32)))
+    (func $add (export "add") (param i32 i32) (result i32) (local i64 i64 f32)
+      (if (local.get 0) (then (call 0 (i32.const 65536))))
+      (i32.add (local.get 0) (local.get 1)))
+    (func $other (drop (call $add (i32.const 1) (i32.const 2))))
+    (memory 1) (data $greeting (i32.const 8) "hello, world, and more")))");
+  const Ran all = tenon("objdump --data " + f);
+  EXPECT_EQ(all.status, 0) << all.out;
+  EXPECT_THAT(all.out, HasSubstr("func[0] type[0] (param i32) (import \"env\" \"log\")"));
+  EXPECT_THAT(all.out, HasSubstr("func[1] $add type[1] (param i32 i32) (result i32) (export \"add\")"));
+  EXPECT_THAT(all.out, HasSubstr("local[2..3] i64"));
+  EXPECT_THAT(all.out, HasSubstr("local[4] f32"));
+  EXPECT_THAT(all.out, ::testing::ContainsRegex("[0-9a-f]+:   41 80 80 04 +i32.const 65536   ;; 0x10000\n"));
+  EXPECT_THAT(all.out, ::testing::ContainsRegex(":   10 00 +call 0   ;; env.log\n"));
+  EXPECT_THAT(all.out, HasSubstr("call $add\n"));
+  EXPECT_THAT(all.out, ::testing::ContainsRegex("data\\[0\\] .greeting 22 bytes, memory 0 at i32.const 8\n"));
+  EXPECT_THAT(all.out, HasSubstr("hello, world, an"));
+  EXPECT_THAT(all.out, Not(HasSubstr("\x1b"))) << "no colours in a pipe";
+  const Ran one = tenon("objdump --no-bytes -f add " + f);
+  EXPECT_THAT(one.out, HasSubstr("i32.add"));
+  EXPECT_THAT(one.out, Not(HasSubstr("$other")));
+  EXPECT_EQ(one.out, tenon("objdump --no-bytes -f 1 " + f).out) << "by index";
+  EXPECT_EQ(tenon("objdump -f nothing " + f).status, 2);
+  EXPECT_EQ(tenon("objdump /nowhere.wasm").status, 1);
+}
+
+TEST_F(CliTest, ObjdumpOfDamagedFilesSaysWhere) {
+  const std::string bytes("\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0\xa\6\1\4\0\x41\x05\xff",
+                          26);  // an opcode that is none
+  const Ran ran = tenon("objdump " + file("bad.wasm", bytes));
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.out, HasSubstr("(at byte 0x1"));
+  for (const size_t n : {0, 7, 9, 13, 17, 21, 23, 25})
+    EXPECT_EQ(tenon("objdump " + file("cut.wasm", bytes.substr(0, n))).status, 1);
+}
+
+TEST_F(CliTest, ColoursAreForTerminalsAndNoColorTurnsThemOff) {
+  if (sh("script --version").status != 0) GTEST_SKIP() << "no script(1) to make a terminal";
+  const std::string inspect =
+      "script -qec '" + kTenon + " inspect " + program("h.wat", "(call $print)") + "' /dev/null";
+  EXPECT_THAT(sh(inspect).out, HasSubstr("\x1b[1m"));
+  EXPECT_THAT(sh("NO_COLOR=1 " + inspect).out, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(CliTest, StandardStreamsGoWhereTheyAreSent) {
+  const std::string echo = file("echo.wat", R"((module
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+      (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 100))
+      (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 4)))
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8))))))");
+  EXPECT_EQ(sh("printf abc | " + kTenon + " run --stderr null " + echo).out, "abc") << "passed through";
+  const std::string in = file("in", "from a file"), out = (dir / "out").string();
+  EXPECT_EQ(tenon("run --stdin " + in + " --stdout " + out + " " + echo).out, "from a file")
+      << "only errors are left";
+  EXPECT_EQ(sh("cat " + out).out, "from a file");
+  EXPECT_EQ(tenon("run --stdin null --stdout " + out + " " + echo).out, "");
+  EXPECT_EQ(sh("cat " + out).out, "") << "written anew";
+  const Ran missing = tenon("run --stdin /nowhere/in " + echo);
+  EXPECT_EQ(missing.status, 2);
+  EXPECT_THAT(missing.out, HasSubstr("/nowhere/in: No such file"));
+}
+
+TEST_F(CliTest, TheHostsVariablesArePassedByName) {
+  const std::string f = file("env.wat", R"((module
+    (import "wasi_snapshot_preview1" "environ_get" (func $env (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+      (drop (call $env (i32.const 100) (i32.const 1000)))
+      (i32.store (i32.const 0) (i32.const 1000)) (i32.store (i32.const 4) (i32.const 19))
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))))");
+  EXPECT_EQ(sh("TENON_A=x=1 " + kTenon + " run --env TENON_A --env B=two= " + f).out,
+            std::string("TENON_A=x=1\0B=two=\0", 19));
+}
+
+TEST_F(CliTest, MemoryLimitStopsGrowth) {
+  const std::string f = file("m.wat", R"((module (memory 1)
+    (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))))");
+  EXPECT_EQ(tenon("run --max-memory 256K --invoke grow " + f + " 3").out, "1\n");
+  EXPECT_EQ(tenon("run --max-memory 256K --invoke grow " + f + " 4").out, "-1\n");
+  const Ran small = tenon("run --max-memory 1000 --invoke grow " + f + " 0");
+  EXPECT_EQ(small.status, 1);
+  EXPECT_THAT(small.out, HasSubstr("memory"));
+}
 
 }  // namespace

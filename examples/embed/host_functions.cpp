@@ -1,4 +1,4 @@
-// A host program: compiles a module, gives it a function of its own, calls it, and survives its trap.
+// Host functions in C++: a guest calls the host with a pointer, the host calls the guest and survives its trap.
 #include <cstdio>
 #include <string>
 
@@ -13,7 +13,7 @@ int fail(tenon::Error& error) {
 
 }  // namespace
 
-// usage: embed guest.wat
+// usage: host_functions guest.wat
 int main(int argc, char** argv) {
   if (argc < 2) return 2;
   tenon::Engine engine;
@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   if (!module) return fail(module.error());
 
   tenon::Linker linker(engine);
+  if (auto wasi = linker.wasi(tenon::Wasi()); !wasi) return fail(wasi.error());
   auto defined =
       linker.func("host", "log", [](tenon::Caller caller, uint32_t at, uint32_t size) -> tenon::Result<void> {
         const auto bytes = caller.memory(at, size);  // checked against the guest's memory
