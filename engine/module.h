@@ -2,6 +2,7 @@
 // bytes. Does not instantiate (engine/runtime) and does not decode (engine/binary).
 #pragma once
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,6 +53,7 @@ struct Export {
   std::string_view name;
   ExternKind kind;
   u32 index;
+  u64 offset = 0;  // in the module's bytes
 };
 
 // A validated constant expression: its instructions with the closing end, and where they lie in the module.
@@ -80,6 +82,7 @@ struct ElementSegment {
   ConstExpr table_offset;        // active only
   std::vector<FuncIdx> funcs;    // either function indices
   std::vector<ConstExpr> exprs;  // or expressions
+  u64 offset = 0;                // in the module's bytes
   u32 size() const { return static_cast<u32>(funcs.size() + exprs.size()); }
 };
 struct DataSegment {
@@ -87,6 +90,7 @@ struct DataSegment {
   MemoryIdx memory;
   ConstExpr memory_offset;  // active only
   std::span<const u8> bytes;
+  u64 offset = 0;  // of the segment in the module's bytes
 };
 struct CustomSection {
   std::string_view name;
@@ -121,7 +125,8 @@ struct TypeGroup {
   bool bracketed;
 };
 
-class ModuleCode;  // engine/native/module_code.h
+class ModuleCode;    // engine/native/module_code.h
+class MemoryImages;  // engine/runtime/memory_image.h
 
 class Module {
  public:
@@ -147,6 +152,11 @@ class Module {
   std::vector<CustomSection> customs;
   NameMap names;
   std::vector<std::pair<FuncIdx, std::vector<BranchHint>>> branch_hints;  // sorted by function
+  // Where in the bytes each table, memory and tag (imports first) and the start function were named.
+  struct Offsets {
+    std::vector<u64> tables, memories, tags;
+    u64 start = 0;
+  } offsets;
   std::vector<bool> declared_func_refs;  // functions that ref.func may name (spec: valid/modules, C.refs)
 
   u32 imported_functions = 0, imported_tables = 0, imported_memories = 0, imported_globals = 0,
@@ -165,11 +175,15 @@ class Module {
 
  private:
   friend class ModuleBuilder;  // engine/binary
+  friend class MemoryImages;   // engine/runtime
   std::shared_ptr<TypeRegistry> registry_;
   std::shared_ptr<const void> owner_;  // keeps bytes_ alive
   std::span<const u8> bytes_;
   FeatureSet features_;
   std::unique_ptr<ModuleCode> code_;
+  // Made at the first instantiation (engine/runtime/memory_image.h).
+  mutable std::once_flag images_once_;
+  mutable std::shared_ptr<const MemoryImages> images_;
 };
 
 // Implementation limits (spec: appendix/implementation). Exceeding one is an Error of category limit that

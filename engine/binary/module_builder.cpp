@@ -225,6 +225,7 @@ void ModuleBuilder::export_section() {
   const u32 count = section_count("exports", 0, limits_.exports);
   for (u32 i = 0; i < count && in_.ok(); ++i) {
     Export e;
+    e.offset = in_.offset();
     e.name = in_.name();
     const u64 offset = in_.offset();
     const u8 kind = in_.byte();
@@ -237,7 +238,10 @@ void ModuleBuilder::export_section() {
   }
 }
 
-void ModuleBuilder::start_section() { module_->start = FuncIdx{in_.read_u32()}; }
+void ModuleBuilder::start_section() {
+  module_->offsets.start = in_.offset();
+  module_->start = FuncIdx{in_.read_u32()};
+}
 
 void ModuleBuilder::element_section() {
   const u32 count = section_count("element segments", 0, limits_.element_segments);
@@ -252,6 +256,7 @@ void ModuleBuilder::element_segment() {
   if (flags > 0) require_feature(in_, module_->features_, Feature::bulk_memory, offset);
   const bool exprs = flags & 4, active = !(flags & 1), explicit_index = active && (flags & 2);
   ElementSegment seg;
+  seg.offset = offset;
   seg.mode = active ? SegmentMode::active : flags & 2 ? SegmentMode::declarative : SegmentMode::passive;
   if (explicit_index) seg.table = TableIdx{in_.read_u32()};
   if (active) seg.table_offset = const_expr();
@@ -317,6 +322,9 @@ std::optional<Error> ModuleBuilder::first_malformed_body() const {
       while (reader.offset() < f.offset + f.body.size() && reader.next(instr)) {
       }
     if (reader.error() && reader.error()->category == ErrorCategory::malformed) return reader.error();
+    // Here at the latest it ends: reading whole instructions beyond each of many ends would take for ever.
+    const u64 end = f.offset + f.body.size();
+    if (reader.offset() > end) return make_error(Err::unexpected_end, end);
   }
   return std::nullopt;
 }
@@ -332,6 +340,7 @@ void ModuleBuilder::data_section() {
     if (flags > 2) in_.fail_at(Err::bad_data_flags, offset);
     if (flags == 1) require_feature(in_, module_->features_, Feature::bulk_memory, offset);
     DataSegment seg;
+    seg.offset = offset;
     seg.mode = flags == 1 ? SegmentMode::passive : SegmentMode::active;
     if (flags == 2) seg.memory = MemoryIdx{in_.read_u32()};
     if (flags != 1) seg.memory_offset = const_expr();
@@ -354,6 +363,7 @@ constexpr u8 kLimitsMax = 1, kLimitsShared = 2, kLimits64 = 4, kLimitsPageSize =
 
 TableType ModuleBuilder::table_type() {
   TableType t;
+  module_->offsets.tables.push_back(in_.offset());
   t.element = read_ref_type(in_, {*module_});
   const u64 offset = in_.offset();
   const u8 flags = in_.byte();
@@ -366,6 +376,7 @@ TableType ModuleBuilder::table_type() {
 
 MemoryType ModuleBuilder::memory_type() {
   MemoryType m;
+  module_->offsets.memories.push_back(in_.offset());
   const FeatureSet features = module_->features_;
   const u64 offset = in_.offset();
   const u8 flags = in_.byte();
@@ -403,6 +414,7 @@ GlobalType ModuleBuilder::global_type() {
 
 TagType ModuleBuilder::tag_type() {
   const u64 offset = in_.offset();
+  module_->offsets.tags.push_back(offset);
   if (in_.byte() != 0) in_.fail_at(Err::bad_attribute, offset);
   return {func_type_index()};
 }

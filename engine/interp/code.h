@@ -40,6 +40,9 @@ inline constexpr u32 kLinkSlots = sizeof(Link) / sizeof(Slot);
 // Frames are addressed with 16 bits.
 inline constexpr u32 kMaxFrameSlots = 0xffff;
 
+// Offsets are 32 bits and signed; one instruction writes much less than what is left above this.
+inline constexpr u32 kMaxCodeBytes = 1u << 30;
+
 // Code offset → instruction in the module, for backtraces. One entry for each instruction that can trap or
 // call.
 struct CodeMark {

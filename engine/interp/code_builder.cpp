@@ -134,6 +134,14 @@ void CodeBuilder::move_to(Operand& o, u32 to) {
 }
 
 void CodeBuilder::move_top(u32 count, u32 to) {
+  if (count > kMovedOneByOne) {
+    flush_top(count);
+    const u32 from = operand(count - 1).slot, slots = next_slot_ - from;
+    if (from == to) return;
+    wrote(to, slots);
+    emit(&ctl::move_many, 16, {.a = from, .d = to, .b = slots});
+    return;
+  }
   for (u32 i = height() - count; i < height(); ++i) {
     move_to(operands_[i], to);
     to += operands_[i].slots();

@@ -91,7 +91,9 @@ class CodeBuilder {
   void flush_all() { flush_top(height()); }
   // Out of the accumulators, where operands lie in them.
   void spill_accumulators();
-  // The top operands into slots from `to` on, in order. `to` is at or below their own slots.
+  // The top operands into slots from `to` on, in order. `to` is at or below their own slots. More than
+  // kMovedOneByOne are flushed first and moved together, so that code stays in proportion to the body.
+  static constexpr u32 kMovedOneByOne = 16;
   void move_top(u32 count, u32 to);
   void move_to(Operand& o, u32 to);
 

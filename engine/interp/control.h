@@ -41,6 +41,7 @@ TENON_DECLARE(unreachable);
 inline constexpr Handler move = &single<MoveStep>;         // [a, d]
 inline constexpr Handler move_two = &single<MoveTwoStep>;  // [a to d, then b to c]
 TENON_DECLARE(move128);                                    // [a, d]
+TENON_DECLARE(move_many);                                  // [a first source, b slots, d first target]
 inline constexpr Handler const32 = &single<Const32Step>;   // [imm, d], zero-extended
 Handler store_accumulator_handler(Class cls);              // [d]
 TENON_DECLARE(const64);                                    // [d] ext: value

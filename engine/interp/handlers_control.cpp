@@ -66,6 +66,11 @@ TENON_HANDLER return_many(TENON_INTERP_PARAMS) {
   TENON_LEAVE();
 }
 
+TENON_HANDLER move_many(TENON_INTERP_PARAMS) {
+  std::memmove(slot_at(pc, fp, kFieldD), slot_at(pc, fp, kFieldA), read<u16>(pc, kFieldB) * sizeof(Slot));
+  TENON_NEXT(16);
+}
+
 TENON_HANDLER jump(TENON_INTERP_PARAMS) {
   pc += read<i32>(pc, kFieldTarget);
   TENON_DISPATCH();

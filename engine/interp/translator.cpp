@@ -45,6 +45,11 @@ Result<void> Translator::run() {
       visit_dead(instr);
     else
       visit(instr);
+    if (code_.position() > kMaxCodeBytes)
+      return std::unexpected(
+          Error{ErrorCategory::limit,
+                fmt::format("more than {} bytes of code; the interpreter allows no more", kMaxCodeBytes),
+                instr.offset});
   }
   finish();
   if (f_.frame_slots > kMaxFrameSlots)

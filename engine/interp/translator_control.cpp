@@ -250,6 +250,8 @@ void Translator::branch_if(const Condition& c, u32 depth) {
     code_.flush_top(count);
     return aim(emit_branch(c, false, label.op == Op::loop), label);
   }
+  // What jump_to() flushes must be flushed on both ways.
+  if (count > CodeBuilder::kMovedOneByOne) code_.flush_top(count);
   const u32 skip = emit_branch(c, true, false);
   jump_to(label);
   code_.put(skip + kFieldTarget, static_cast<i32>(code_.position() - skip));

@@ -8,6 +8,7 @@
 
 #include "engine/runtime/bulk.h"
 #include "engine/runtime/const_eval.h"
+#include "engine/runtime/memory_image.h"
 #include "engine/runtime/store_impl.h"
 
 namespace tenon {
@@ -30,6 +31,7 @@ class Instantiation {
   Result<void> allocate_globals();
   Result<void> allocate_tables();
   Result<void> evaluate_elements();
+  Result<u32> map_images();
   Result<u64> evaluate_offset(const ConstExpr& expr, bool is64);
   Result<void> trap_if(TrapCode code);
   Result<GlobalCell> eval(const ConstExpr& expr) {
@@ -176,6 +178,21 @@ Result<void> Instantiation::trap_if(TrapCode code) {
   return std::unexpected(store_.trap_error(store_.raise(code)));
 }
 
+// How many data segments the module's images wrote.
+Result<u32> Instantiation::map_images() {
+  const MemoryImages& images = MemoryImages::of(module_);
+  const auto memory = [&](const MemoryImages::Image& i) { return instance_.memory(i.memory); };
+  for (const auto& image : images.images())
+    if (!memory(image)->never_moves()) return 0;
+  for (const auto& image : images.images()) {
+    TRY_ASSIGN(const bool mapped, memory(image)->map_image(image.fd, image.bytes));
+    if (!mapped) return 0;  // copying writes the same bytes
+  }
+  for (u32 i = 0; i < images.segments(); ++i)
+    if (module_.data[i].mode == SegmentMode::active) data_drop(instance_.vm_, i);
+  return images.segments();
+}
+
 Result<void> Instantiation::run_segments() {
   VMContext* vm = instance_.vm_;
   for (u32 i = 0; i < module_.elements.size(); ++i) {
@@ -186,7 +203,8 @@ Result<void> Instantiation::run_segments() {
     }
     if (s.mode != SegmentMode::passive) elem_drop(vm, i);
   }
-  for (u32 i = 0; i < module_.data.size(); ++i) {
+  TRY_ASSIGN(const u32 written, map_images());
+  for (u32 i = written; i < module_.data.size(); ++i) {
     const DataSegment& s = module_.data[i];
     if (s.mode != SegmentMode::active) continue;
     TRY_ASSIGN(const u64 offset, evaluate_offset(s.memory_offset, module_.memories[s.memory.value].is64));

@@ -84,6 +84,15 @@ bool Memory::commit(u64 bytes) {
   return true;
 }
 
+Result<bool> Memory::map_image(int fd, u64 bytes) {
+  const int access = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+  if (mmap(desc_.base, bytes, access, flags, fd, 0) != MAP_FAILED) return true;
+  // What was mapped there may be gone.
+  if (mmap(desc_.base, bytes, access, flags | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) return false;
+  return std::unexpected(
+      Error{ErrorCategory::limit, fmt::format("the system refuses a memory of {} bytes", length()), {}});
+}
+
 // A larger mapping with the same contents; only for memories that may move.
 bool Memory::move_to(u64 bytes) {
   const u64 size = round_up(std::min(max_bytes_, std::max(bytes, committed_ * 2)), kHostPage) + kGuard;

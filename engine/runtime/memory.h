@@ -31,6 +31,10 @@ class Memory {
   u64 length() const { return __atomic_load_n(&desc_.length, __ATOMIC_ACQUIRE); }
   u64 pages() const { return length() >> type_.page_shift; }
   bool never_moves() const { return desc_.reserved != 0 && max_bytes_ <= desc_.reserved; }
+  // Lays an image (memory_image.h) over the first `bytes`, a multiple of the system's page size within the
+  // length, of a memory that never moves and that nobody has written to. On failure all is zero, as before;
+  // error limit: not even that.
+  Result<bool> map_image(int fd, u64 bytes);
   // The old size in pages, or nothing when it can't grow (spec: memory.grow gives −1).
   std::optional<u64> grow(u64 delta_pages);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_set>
 
 #include "engine/validate/func_validator.h"
 
@@ -120,7 +121,9 @@ void FuncValidator::br_table(const Instr& instr) {
   const ControlFrame* last = label(instr.targets.back());
   if (!last) return;
   const size_t arity = last->label_types().size();
-  std::array<const ValType*, 8> checked{};  // types just seen: tables name few labels many times
+  // Types seen already: tables name few labels many times.
+  std::array<const ValType*, 8> checked{};
+  std::unordered_set<const ValType*> checked_before;
   size_t next = 0;
   for (u32 index : instr.targets) {
     const ControlFrame* target = label(index);
@@ -128,6 +131,7 @@ void FuncValidator::br_table(const Instr& instr) {
     const Types types = target->label_types();
     if (types.size() != arity) return fail(Err::type_mismatch, "labels of br_table differ in arity");
     if (types.empty() || std::ranges::find(checked, types.data()) != checked.end()) continue;
+    if (next >= checked.size() && !checked_before.insert(types.data()).second) continue;
     const u32 before = operands_.size();
     pop(types);
     if (error_) return;

@@ -74,7 +74,7 @@ static_assert(std::endian::native == std::endian::little,
 [[gnu::always_inline]] inline void FuncValidator::drop(const Instr&) { pop(); }
 
 [[gnu::always_inline]] inline bool FuncValidator::check_local(u32 index) {
-  if (index < local_types_.size()) [[likely]]
+  if (index < local_count_) [[likely]]
     return true;
   fail_index(Err::unknown_local, index);
   return false;
@@ -83,19 +83,19 @@ static_assert(std::endian::native == std::endian::little,
 [[gnu::always_inline]] inline void FuncValidator::local_get(const Instr& instr) {
   if (!check_local(instr.index)) return;
   if (track_inits_ && !initialised_[instr.index]) return fail_index(Err::uninitialized_local, instr.index);
-  push(local_types_[instr.index]);
+  push(local_type(instr.index));
 }
 
 [[gnu::always_inline]] inline void FuncValidator::local_set(const Instr& instr) {
   if (!check_local(instr.index)) return;
-  pop(local_types_[instr.index]);
+  pop(local_type(instr.index));
   mark_initialised(instr.index);
 }
 
 [[gnu::always_inline]] inline void FuncValidator::local_tee(const Instr& instr) {
   if (!check_local(instr.index)) return;
-  pop(local_types_[instr.index]);
-  push(local_types_[instr.index]);
+  pop(local_type(instr.index));
+  push(local_type(instr.index));
   mark_initialised(instr.index);
 }
 

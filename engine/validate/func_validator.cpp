@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace tenon {
 namespace {
 
@@ -28,7 +30,9 @@ void FuncValidator::begin_function(FuncIdx func) {
   func_ = func;
   constant_ = false;
   const FuncType& type = module_.func_type(func);
-  local_types_.assign(type.params.begin(), type.params.end());
+  near_locals_.assign(type.params.begin(), type.params.end());
+  far_locals_.clear();
+  local_count_ = static_cast<u32>(near_locals_.size());
   operands_.clear();
   controls_.clear();
   inits_.clear();
@@ -52,23 +56,27 @@ void FuncValidator::begin_constant(ValType result, u32 known_globals) {
 }
 
 bool FuncValidator::locals(std::span<const LocalRun> runs) {
-  u64 total = local_types_.size();
+  u64 total = local_count_;
   for (const LocalRun& run : runs) total += run.count;
   if (total > limits_.locals) {
     fail_limit("locals", total, limits_.locals);
     return false;
   }
-  const size_t params = local_types_.size();
-  local_types_.reserve(total);
+  track_inits_ = std::ranges::any_of(
+      runs, [](const LocalRun& run) { return run.count > 0 && !run.type.is_defaultable(); });
+  if (track_inits_) initialised_.assign(local_count_, true);
   for (const LocalRun& run : runs) {
-    local_types_.insert(local_types_.end(), run.count, run.type);
-    track_inits_ |= run.count > 0 && !run.type.is_defaultable();
-  }
-  if (track_inits_) {
-    initialised_.assign(local_types_.size(), true);
-    for (size_t i = params; i < local_types_.size(); ++i) initialised_[i] = local_types_[i].is_defaultable();
+    const size_t room = kNearLocals - std::min<size_t>(near_locals_.size(), kNearLocals);
+    local_count_ += run.count;
+    near_locals_.insert(near_locals_.end(), std::min<size_t>(run.count, room), run.type);
+    if (run.count > room) far_locals_.push_back({local_count_, run.type});
+    if (track_inits_) initialised_.resize(local_count_, run.type.is_defaultable());
   }
   return true;
+}
+
+ValType FuncValidator::far_local(u32 local) const {
+  return std::ranges::upper_bound(far_locals_, local, {}, &FarRun::end)->type;
 }
 
 // ---- Errors

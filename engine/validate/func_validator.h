@@ -48,8 +48,10 @@ class FuncValidator {
   const std::optional<Error>& error() const { return error_; }
 
   // For translators.
-  u32 local_count() const { return static_cast<u32>(local_types_.size()); }
-  ValType local_type(u32 local) const { return local_types_[local]; }
+  u32 local_count() const { return local_count_; }
+  ValType local_type(u32 local) const {
+    return local < near_locals_.size() ? near_locals_[local] : far_local(local);
+  }
   u32 height() const { return operands_.size(); }
   // The type of an operand, 0 being the top; bottom where the stack is polymorphic.
   ValType operand(u32 depth) const {
@@ -206,7 +208,16 @@ class FuncValidator {
   const ModuleLimits limits_;
   FuncIdx func_;
   u64 offset_ = 0;  // of the current instruction
-  std::vector<ValType> local_types_;
+  // The types of the first kNearLocals one by one, the rest as runs: a function of ten bytes can have 50,000.
+  static constexpr u32 kNearLocals = 1024;
+  struct FarRun {
+    u32 end;  // the first local behind it
+    ValType type;
+  };
+  ValType far_local(u32 local) const;
+  std::vector<ValType> near_locals_;
+  std::vector<FarRun> far_locals_;
+  u32 local_count_ = 0;
   OperandStack operands_;
   u32 floor_ = 0;  // operands below the innermost frame
   std::vector<ControlFrame> controls_;

@@ -35,62 +35,64 @@ class ModuleValidator {
   bool has(Feature f) const { return options_.features.has(f); }
 
   Result<void> tags() {
-    for (const TagType& tag : module_.tags)
-      if (!module_.type_registry().get(tag.type).func()->results.empty())
-        return fail(make_error(Err::tag_result, {}));
+    for (size_t i = 0; i < module_.tags.size(); ++i)
+      if (!module_.type_registry().get(module_.tags[i].type).func()->results.empty())
+        return fail(make_error(Err::tag_result, module_.offsets.tags[i]));
     return {};
   }
 
-  Result<void> check_limits(const Limits& limits) {
-    if (limits.max && limits.min > *limits.max) return fail(make_error(Err::size_minimum, {}));
+  Result<void> check_limits(const Limits& limits, u64 offset) {
+    if (limits.max && limits.min > *limits.max) return fail(make_error(Err::size_minimum, offset));
     return {};
   }
 
   Result<void> tables() {
     if (module_.tables.size() > 1 && !has(Feature::reference_types))
-      return fail(make_error(Err::multiple_tables, {}));
+      return fail(make_error(Err::multiple_tables, module_.offsets.tables[1]));
     for (size_t i = 0; i < module_.tables.size(); ++i) {
       const TableDef& table = module_.tables[i];
-      TRY(check_table(table.type));
+      const u64 offset = module_.offsets.tables[i];
+      TRY(check_table(table.type, offset));
       if (i < module_.imported_tables) continue;
       if (!table.init.code.empty()) {
         TRY(constant(table.init, table.type.element, module_.imported_globals));
       } else if (!table.type.element.is_defaultable()) {
-        return fail(
-            make_error(Err::not_defaultable, {}, fmt::format("table of {}", to_string(table.type.element))));
+        return fail(make_error(Err::not_defaultable, offset,
+                               fmt::format("table of {}", to_string(table.type.element))));
       }
     }
     return {};
   }
 
-  Result<void> check_table(const TableType& table) {
+  Result<void> check_table(const TableType& table, u64 offset) {
     constexpr u64 kMax32 = 0xffffffff;
     if (!table.is64 && (table.limits.min > kMax32 || table.limits.max.value_or(0) > kMax32))
-      return fail(Error{
-          ErrorCategory::invalid, fmt::format("{} {} elements", err_text(Err::table_size), kMax32), {}});
-    return check_limits(table.limits);
+      return fail(Error{ErrorCategory::invalid,
+                        fmt::format("{} {} elements", err_text(Err::table_size), kMax32), offset});
+    return check_limits(table.limits, offset);
   }
 
   Result<void> memories() {
     if (module_.memories.size() > 1 && !has(Feature::multi_memory))
-      return fail(make_error(Err::multiple_memories, {}));
-    for (const MemoryType& memory : module_.memories) TRY(check_memory(memory));
+      return fail(make_error(Err::multiple_memories, module_.offsets.memories[1]));
+    for (size_t i = 0; i < module_.memories.size(); ++i)
+      TRY(check_memory(module_.memories[i], module_.offsets.memories[i]));
     return {};
   }
 
   // All bytes must be addressable; with pages of one byte the count itself must fit.
-  Result<void> check_memory(const MemoryType& memory) {
+  Result<void> check_memory(const MemoryType& memory, u64 offset) {
     if (memory.page_shift != 0 && memory.page_shift != 16)
-      return fail(make_error(Err::page_size, {}, fmt::format("2^{}", memory.page_shift)));
+      return fail(make_error(Err::page_size, offset, fmt::format("2^{}", memory.page_shift)));
     const u64 last_address = memory.is64 ? ~u64{0} : 0xffffffff;
     const u64 max = memory.page_shift == 0 ? last_address : (last_address >> memory.page_shift) + 1;
     if (memory.limits.min > max || memory.limits.max.value_or(0) > max) {
       std::string text = fmt::format("{} {} pages", err_text(Err::memory_size), max);
       if (memory.page_shift == 16) text += memory.is64 ? " (16EiB)" : " (4GiB)";
-      return fail(Error{ErrorCategory::invalid, std::move(text), {}});
+      return fail(Error{ErrorCategory::invalid, std::move(text), offset});
     }
-    if (memory.shared && !memory.limits.max) return fail(make_error(Err::shared_without_max, {}));
-    return check_limits(memory.limits);
+    if (memory.shared && !memory.limits.max) return fail(make_error(Err::shared_without_max, offset));
+    return check_limits(memory.limits, offset);
   }
 
   // Before garbage collection only imported globals could be read.
@@ -125,19 +127,20 @@ class ModuleValidator {
     std::unordered_set<std::string_view> names;
     for (const Export& e : module_.exports) {
       const size_t kind = static_cast<size_t>(e.kind);
-      if (e.index >= sizes[kind]) return fail(make_index_error(kUnknown[kind], {}, e.index));
-      if (!names.insert(e.name).second) return fail(make_error(Err::duplicate_export, {}, e.name));
+      if (e.index >= sizes[kind]) return fail(make_index_error(kUnknown[kind], e.offset, e.index));
+      if (!names.insert(e.name).second) return fail(make_error(Err::duplicate_export, e.offset, e.name));
     }
     return {};
   }
 
   Result<void> start() {
     if (!module_.start) return {};
+    const u64 offset = module_.offsets.start;
     if (module_.start->value >= module_.functions.size())
-      return fail(make_index_error(Err::unknown_function, {}, module_.start->value));
+      return fail(make_index_error(Err::unknown_function, offset, module_.start->value));
     const FuncType& type = module_.func_type(*module_.start);
     if (!type.params.empty() || !type.results.empty())
-      return fail(make_error(Err::start_type, {}, to_string(type)));
+      return fail(make_error(Err::start_type, offset, to_string(type)));
     return {};
   }
 
@@ -145,7 +148,7 @@ class ModuleValidator {
     for (const ElementSegment& segment : module_.elements) {
       if (segment.mode == SegmentMode::active) {
         if (segment.table.value >= module_.tables.size())
-          return fail(make_index_error(Err::unknown_table, {}, segment.table.value));
+          return fail(make_index_error(Err::unknown_table, segment.offset, segment.table.value));
         const TableType& table = module_.tables[segment.table.value].type;
         if (!module_.type_registry().is_subtype(segment.type, table.element))
           return fail(make_error(Err::type_mismatch, segment.table_offset.offset,
@@ -155,7 +158,7 @@ class ModuleValidator {
       }
       for (FuncIdx f : segment.funcs)
         if (f.value >= module_.functions.size())
-          return fail(make_index_error(Err::unknown_function, {}, f.value));
+          return fail(make_index_error(Err::unknown_function, segment.offset, f.value));
       for (const ConstExpr& expr : segment.exprs) TRY(constant(expr, segment.type, known_globals()));
     }
     return {};
@@ -165,7 +168,7 @@ class ModuleValidator {
     for (const DataSegment& segment : module_.data) {
       if (segment.mode != SegmentMode::active) continue;
       if (segment.memory.value >= module_.memories.size())
-        return fail(make_index_error(Err::unknown_memory, {}, segment.memory.value));
+        return fail(make_index_error(Err::unknown_memory, segment.offset, segment.memory.value));
       TRY(constant(segment.memory_offset, module_.memories[segment.memory.value].is64 ? kI64 : kI32,
                    known_globals()));
     }

@@ -383,6 +383,38 @@ TEST(DecodeLimits, EachIsNamedInItsError) {
   EXPECT_EQ(limited(f.bytes(), [](ModuleLimits& l) { l.function_bytes = 5; }),
             text("10 bytes in a function, at most 5"));
   EXPECT_EQ(limited(f.bytes(), [](ModuleLimits& l) { l.functions = 0; }), text("1 functions, at most 0"));
+  const Bytes all = kHeader + section(kType, vec({func_type({}, {})})) +
+                    section(kImport, vec({name("m") + name("f") + Bytes{0, 0}})) +
+                    section(kTable, {1, FUNCREF, 0, 0}) + section(kMemory, {1, 0, 0}) +
+                    section(kTag, {1, 0, 0}) + section(kGlobal, {1, I32, 0, 0x41, 0, 0x0b}) +
+                    section(kExport, vec({name("e") + Bytes{0, 0}})) + section(kElement, {1, 1, 0, 0}) +
+                    section(kData, {1, 1, 0});
+  EXPECT_OK(all);
+  EXPECT_EQ(limited(all, [](ModuleLimits& l) { l.imports = 0; }), text("1 imports, at most 0"));
+  EXPECT_EQ(limited(all, [](ModuleLimits& l) { l.tables = 0; }), text("1 tables, at most 0"));
+  EXPECT_EQ(limited(all, [](ModuleLimits& l) { l.memories = 0; }), text("1 memories, at most 0"));
+  EXPECT_EQ(limited(all, [](ModuleLimits& l) { l.tags = 0; }), text("1 tags, at most 0"));
+  EXPECT_EQ(limited(all, [](ModuleLimits& l) { l.globals = 0; }), text("1 globals, at most 0"));
+  EXPECT_EQ(limited(all, [](ModuleLimits& l) { l.exports = 0; }), text("1 exports, at most 0"));
+  EXPECT_EQ(limited(all, [](ModuleLimits& l) { l.element_segments = 0; }),
+            text("1 element segments, at most 0"));
+  EXPECT_EQ(limited(all, [](ModuleLimits& l) { l.data_segments = 0; }), text("1 data segments, at most 0"));
+}
+
+// Of what is wrong with the module as a whole too.
+TEST(Decode, ErrorsHaveTheirOffset) {
+  const auto offset = [](const Bytes& bytes) {
+    const auto m = decode(bytes);
+    EXPECT_FALSE(m);
+    return m ? 0 : m.error().offset.value_or(0);
+  };
+  EXPECT_EQ(offset(kHeader + section(kTable, {1, FUNCREF, 1, 2, 1})), 11u);            // minimum over maximum
+  EXPECT_EQ(offset(kHeader + section(kMemory, {2, 0, 1, 1, 2, 1})), 13u);              // the second one's
+  EXPECT_EQ(offset(kHeader + section(kExport, vec({name("e") + Bytes{2, 0}}))), 11u);  // no such memory
+  EXPECT_EQ(offset(kHeader + section(kStart, {5})), 10u);
+  EXPECT_EQ(offset(kHeader + section(kElement, {1, 1, 0, 1, 9})), 11u);
+  EXPECT_EQ(offset(kHeader + section(kData, {1, 0, 0x41, 0, 0x0b, 0})), 11u);
+  EXPECT_EQ(offset(kHeader + section(kType, vec({func_type({}, {I32})})) + section(kTag, {1, 0, 0})), 18u);
 }
 
 TEST(DecodeLimits, FiftyThousandAndOneLocals) {

@@ -139,6 +139,21 @@ TEST(Validate, LocalsWithoutDefaultMustBeSetBeforeUse) {
   EXPECT_VALID("(block (drop (local.tee $x (local.get $p))) (drop (local.get $x)))", type);
 }
 
+// Beyond the first thousand they are kept as runs.
+TEST(Validate, LocalsFarBehindTheFirstHaveTheirTypes) {
+  const Bytes runs = Bytes{4} + leb(1500) + Bytes{I32} + leb(1) + Bytes{0x64, 0x6e} + leb(2000) + Bytes{I64} +
+                     leb(40'000) + Bytes{F32};  // i32 × 1500, (ref any), i64 × 2000, f32 × 40,000
+  const auto get = [&](u32 local, u8 type) {
+    return outcome(OneFunction{.results = {type}, .code = Bytes{0x20} + leb(local), .locals = runs}.bytes());
+  };
+  for (const u32 local : {0, 1023, 1024, 1499}) EXPECT_EQ(get(local, I32), "ok") << local;
+  for (const u32 local : {1501, 3500}) EXPECT_EQ(get(local, I64), "ok") << local;
+  for (const u32 local : {3501, 43'500}) EXPECT_EQ(get(local, F32), "ok") << local;
+  EXPECT_TRUE(get(1501, I32).starts_with("type mismatch"));
+  EXPECT_TRUE(get(1500, I32).starts_with("uninitialized local"));
+  EXPECT_TRUE(get(43'501, F32).starts_with("unknown local"));
+}
+
 TEST(Validate, CallsAndTailCalls) {
   EXPECT_VALID("(drop (call $one (i32.const 1)))");
   expect_invalid("type mismatch", "(drop (call $one (i64.const 1)))");

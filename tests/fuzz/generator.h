@@ -32,21 +32,31 @@ class Entropy {
   size_t pos_ = 0;
 };
 
-// Exports "f" (function 0, parameters i32 i64 f32 f64 v128, results as they come), "memory" and globals
-// "g0"….
+// Exports "f" (function 0, parameters i32 i64 f32 f64 v128, results as they come), "memory", globals "g0"…;
+// and for hosts that have no v128: "run", which calls "f" and stores its results to memory, and "save", which
+// stores the globals. WebAssembly 2.0 is always used, proposals beyond it as `features` allow.
 class ModuleGenerator {
  public:
-  explicit ModuleGenerator(std::span<const u8> entropy) : in_(entropy) { find_rows(); }
+  explicit ModuleGenerator(std::span<const u8> entropy, FeatureSet features = FeatureSet::all())
+      : features_(features), in_(entropy) {
+    find_rows();
+  }
 
   std::vector<u8> module() {
-    for (u32 i = 0; i < kFunctions; ++i) results_[i] = some_types(3);
+    // Often alike, so that tail calls are possible.
+    for (u32 i = 0; i < kFunctions; ++i) {
+      if (i > 0 && in_.below(3) != 0)
+        results_[i] = results_[i - 1];
+      else
+        results_[i] = some_types(3);
+    }
     ByteWriter out;
     out.append(std::to_array<u8>({0, 'a', 's', 'm', 1, 0, 0, 0}));
     section(out, 1, types());
     section(out, 3, functions());
-    section(out, 4, raw({1, 0x70, 0, 4}));    // a table of 4 functions
-    section(out, 5, raw({1, 1, 1, 4}));       // a memory of 1 to 4 pages
-    section(out, 13, raw({1, 0, kTagType}));  // a tag with an i32
+    section(out, 4, raw({2, 0x70, 0, 4, 0x70, 1, 6, 20}));  // a table for calls, one for anything else
+    section(out, 5, raw({1, 1, 1, 4}));                     // a memory of 1 to 4 pages
+    if (features_.has(Feature::exceptions)) section(out, 13, raw({1, 0, kTagType}));  // a tag with an i32
     section(out, 6, globals());
     section(out, 7, exports());
     section(out, 9, elements());
@@ -58,7 +68,9 @@ class ModuleGenerator {
 
  private:
   static constexpr u32 kFunctions = 5, kParams = 5, kExtraLocals = 9, kMaxDepth = 6, kBudget = 220;
-  static constexpr u8 kTagType = kFunctions, kStruct = kFunctions + 1, kArray = kFunctions + 2;
+  static constexpr u8 kTagType = kFunctions, kPlainType = kFunctions + 1, kStruct = kFunctions + 2,
+                      kArray = kFunctions + 3, kRun = kFunctions, kSave = kFunctions + 1;
+  static constexpr u8 kAnyTable = 1, kPassive = 1;  // the table and the element segment that nothing calls
   static constexpr std::string_view kLetters = "ilfdv";
   // Locals behind the parameters: a scratch one for each type, then loop counters.
   static constexpr u32 kScratch = kParams, kCounters = kParams + 5, kCounterCount = 4;
@@ -87,8 +99,9 @@ class ModuleGenerator {
     Op op;
     const OpInfo* info;
   };
-  static bool usable(const OpInfo& info) {
+  bool usable(const OpInfo& info) const {
     if (info.signature.by_hand || info.feature == Feature::relaxed_simd) return false;
+    if (!features_.has(info.feature)) return false;
     if (info.text.starts_with("memory.atomic.wait")) return false;
     return info.text != "nop" && !info.text.ends_with(".const");
   }
@@ -110,7 +123,8 @@ class ModuleGenerator {
 
   ByteWriter types() {
     ByteWriter out;
-    out.unsigned_leb(kFunctions + 3);
+    const bool gc = features_.has(Feature::gc);
+    out.unsigned_leb(kFunctions + (gc ? 4 : 2));
     for (u32 i = 0; i < kFunctions; ++i) {
       out.byte(0x60);
       out.unsigned_leb(kParams);
@@ -119,6 +133,8 @@ class ModuleGenerator {
       for (char r : results_[i]) out.byte(code_of(r));
     }
     out.append(std::to_array<u8>({0x60, 1, 0x7f, 0}));
+    out.append(std::to_array<u8>({0x60, 0, 0}));
+    if (!gc) return out;
     out.append(
         std::to_array<u8>({0x5f, 3, 0x78, 1, 0x7e, 1, 0x7b, 1}));  // struct of i8, i64, v128, all mutable
     out.append(std::to_array<u8>({0x5e, 0x77, 1}));                // array of mutable i16
@@ -126,8 +142,9 @@ class ModuleGenerator {
   }
   ByteWriter functions() {
     ByteWriter out;
-    out.unsigned_leb(kFunctions);
+    out.unsigned_leb(kFunctions + 2);
     for (u32 i = 0; i < kFunctions; ++i) out.unsigned_leb(i);
+    out.append(std::to_array<u8>({kPlainType, kPlainType}));
     return out;
   }
   ByteWriter globals() {
@@ -143,9 +160,13 @@ class ModuleGenerator {
   }
   ByteWriter exports() {
     ByteWriter out;
-    out.unsigned_leb(2 + kLetters.size());
+    out.unsigned_leb(4 + kLetters.size());
     out.name("f");
     out.append(std::to_array<u8>({0, 0}));
+    out.name("run");
+    out.append(std::to_array<u8>({0, kRun}));
+    out.name("save");
+    out.append(std::to_array<u8>({0, kSave}));
     out.name("memory");
     out.append(std::to_array<u8>({2, 0}));
     for (u8 i = 0; i < kLetters.size(); ++i) {
@@ -155,14 +176,16 @@ class ModuleGenerator {
     }
     return out;
   }
-  // The table holds the last two functions, twice, which nothing in them calls; one element stays null.
+  // The first table holds the last two functions, which nothing in them calls; one element stays null. Then a
+  // passive segment.
   ByteWriter elements() {
-    return raw({1, 0, 0x41, 0, 0x0b, 3, kFunctions - 2, kFunctions - 1, kFunctions - 2});
+    return raw({2, 0, 0x41, 0, 0x0b, 3, kFunctions - 2, kFunctions - 1, kFunctions - 2, 1, 0, 2,
+                kFunctions - 1, kFunctions - 2});
   }
 
   ByteWriter code() {
     ByteWriter out;
-    out.unsigned_leb(kFunctions);
+    out.unsigned_leb(kFunctions + 2);
     for (func_ = 0; func_ < kFunctions; ++func_) {
       ByteWriter body;
       body.append(std::to_array<u8>({6, 1, 0x7f, 1, 0x7e, 1, 0x7d, 1, 0x7c, 1, 0x7b, kCounterCount, 0x7f}));
@@ -174,7 +197,51 @@ class ModuleGenerator {
       body.byte(0x0b);
       out.sized(body);
     }
+    out.sized(run_body());
+    out.sized(save_body());
     return out;
+  }
+
+  static constexpr u32 kResultsAt = 0xff00, kGlobalsAt = 0xfe00;  // in memory, 16 bytes each
+
+  void store(ByteWriter& out, char type) {
+    constexpr std::array kStores = {Op::i32_store, Op::i64_store, Op::f32_store, Op::f64_store,
+                                    Op::v128_store};
+    op(out, kStores[kLetters.find(type)]);
+    out.append(std::to_array<u8>({0, 0}));
+  }
+  void address(ByteWriter& out, u32 at) {
+    op(out, Op::i32_const);
+    out.signed_leb(static_cast<i32>(at));
+  }
+
+  // "run": no parameters; a local of each type takes the results, last first.
+  ByteWriter run_body() {
+    ByteWriter body;
+    body.append(std::to_array<u8>({5, 1, 0x7f, 1, 0x7e, 1, 0x7d, 1, 0x7c, 1, 0x7b}));
+    for (char p : kLetters) constant(body, p);
+    op(body, Op::call, 0);
+    const auto& results = results_[0];
+    for (u32 i = static_cast<u32>(results.size()); i-- > 0;) {
+      const u32 local = static_cast<u32>(kLetters.find(results[i]));
+      op(body, Op::local_set, local);
+      address(body, kResultsAt + 16 * i);
+      op(body, Op::local_get, local);
+      store(body, results[i]);
+    }
+    body.byte(0x0b);
+    return body;
+  }
+  ByteWriter save_body() {
+    ByteWriter body;
+    body.byte(0);
+    for (u32 i = 0; i < kLetters.size(); ++i) {
+      address(body, kGlobalsAt + 16 * i);
+      op(body, Op::global_get, i);
+      store(body, kLetters[i]);
+    }
+    body.byte(0x0b);
+    return body;
   }
 
   // ---- expressions: leave one value of the type
@@ -232,11 +299,18 @@ class ModuleGenerator {
       case 3: return block_expression(out, type, depth);
       case 4: return select_expression(out, type, depth);
       case 5:
-        if (type == 'i' || type == 'l' || type == 'v') return aggregate(out, type, depth);
+        if (features_.has(Feature::gc) && (type == 'i' || type == 'l' || type == 'v'))
+          return aggregate(out, type, depth);
         break;
       case 6:
         expression(out, type, depth + 1);
         return op(out, Op::local_tee, static_cast<u32>(kLetters.find(type)));
+      case 7:
+        if (type == 'i') {
+          reference(out, depth + 1);
+          return op(out, Op::ref_is_null);
+        }
+        break;
       default: break;
     }
     const auto& rows = by_result_[kLetters.find(type)];
@@ -309,8 +383,8 @@ class ModuleGenerator {
       case Imm::mem:
       case Imm::table:
       case Imm::data:
-      case Imm::elem:
       case Imm::fence: out.byte(0); break;
+      case Imm::elem: out.byte(static_cast<u8>(in_.below(2))); break;
       case Imm::data_mem: out.append(std::to_array<u8>({0, 0})); break;
       default: break;
     }
@@ -371,7 +445,7 @@ class ModuleGenerator {
 
   // Through the heap and back.
   void aggregate(ByteWriter& out, char type, u32 depth) {
-    switch (type == 'i' ? in_.below(4) : 1) {
+    switch (type == 'i' ? in_.below(features_.has(Feature::exceptions) ? 4 : 3) : 1) {
       case 0:
         expression(out, 'i', depth + 1);
         op(out, Op::ref_i31);
@@ -428,7 +502,7 @@ class ModuleGenerator {
     --budget_;
     const char type = some_letter();
     const u32 slot = static_cast<u32>(kLetters.find(type));
-    switch (in_.below(10)) {
+    switch (in_.below(12)) {
       case 0: expression(out, type, depth + 1); return op(out, Op::local_set, slot);
       case 1: expression(out, type, depth + 1); return op(out, Op::global_set, slot);
       case 2: return loop(out, depth);
@@ -439,6 +513,8 @@ class ModuleGenerator {
         for (int i = 0; i < 3; ++i) masked(out, depth, kBulkMask);
         op(out, Op::memory_copy);
         return out.append(std::to_array<u8>({0, 0}));
+      case 7: return table_statement(out, depth);
+      case 8: return tail_call(out, depth);
       default: break;
     }
     const Row& r = statements_[in_.below(static_cast<u32>(statements_.size()))];
@@ -496,6 +572,73 @@ class ModuleGenerator {
     for (size_t i = 0; i < results_[callee].size(); ++i) op(out, Op::drop);
   }
 
+  // Ends the function with another one's results, on a condition.
+  void tail_call(ByteWriter& out, u32 depth) {
+    if (!features_.has(Feature::tail_call) || func_ + 1 >= kFunctions) return;
+    const u32 callee = func_ + 1 + in_.below(kFunctions - 1 - func_);
+    if (results_[callee] != results_[func_]) return;
+    const bool indirect = func_ < kFunctions - 2 && callee >= kFunctions - 2 && in_.below(2) == 0;
+    expression(out, 'i', depth + 1);
+    op(out, Op::if_);
+    out.byte(0x40);
+    labels_.push_back({});
+    for (char p : kLetters) expression(out, p, depth + 1);
+    if (indirect) {
+      op(out, Op::i32_const);
+      out.signed_leb(callee == kFunctions - 1 ? 1 : 0);
+      op(out, Op::return_call_indirect, callee);
+      out.byte(0);
+    } else {
+      op(out, Op::return_call, callee);
+    }
+    labels_.pop_back();
+    op(out, Op::end);
+  }
+
+  // ---- references to functions; they are moved about and never called
+
+  void reference(ByteWriter& out, u32 depth) {
+    switch (depth >= kMaxDepth ? 0 : in_.below(4)) {
+      case 1: return op(out, Op::ref_func, kFunctions - 1 - in_.below(2));
+      case 2: masked(out, depth, 3); return op(out, Op::table_get, kAnyTable);
+      case 3:
+        reference(out, depth + 1);
+        reference(out, depth + 1);
+        expression(out, 'i', depth + 1);
+        op(out, Op::select_t);
+        return out.append(std::to_array<u8>({1, 0x70}));
+      default: op(out, Op::ref_null); return out.byte(0x70);
+    }
+  }
+
+  void table_statement(ByteWriter& out, u32 depth) {
+    switch (in_.below(5)) {
+      case 0:
+        masked(out, depth, 3);
+        reference(out, depth + 1);
+        return op(out, Op::table_set, kAnyTable);
+      case 1:
+        masked(out, depth, 3);
+        reference(out, depth + 1);
+        masked(out, depth, 3);
+        return op(out, Op::table_fill, kAnyTable);
+      case 2:
+        for (i32 mask : {3, 1, 3}) masked(out, depth, mask);
+        op(out, Op::table_copy, kAnyTable);
+        return out.byte(static_cast<u8>(in_.below(2)));
+      case 3:
+        for (i32 mask : {3, 1, 1}) masked(out, depth, mask);
+        op(out, Op::table_init, kPassive);
+        return out.byte(kAnyTable);
+      default:
+        reference(out, depth + 1);
+        masked(out, depth, 3);
+        op(out, Op::table_grow, kAnyTable);
+        return op(out, Op::local_set, 0);
+    }
+  }
+
+  FeatureSet features_;
   Entropy in_;
   std::array<std::vector<Row>, 5> by_result_;  // in the order of kLetters
   std::vector<Row> statements_;
