@@ -1,10 +1,11 @@
-// Execution with fuel. Bytes that begin like a module are one, and each of its exports is called with zeros;
-// any other bytes are entropy for the generator of valid modules (generator.h). Every module runs twice, the
+// Execution with fuel. Bytes that begin like a module, binary or text, are one, and each of its exports is
+// called with zeros; any other bytes are entropy for the generator of valid modules (generator.h). Every module runs twice, the
 // second time with memories that move when they grow and a collection at each allocation: the same must come
 // of it. Nothing may crash, and nothing may run on.
 #include <cstdlib>
 #include <functional>
 
+#include "engine/text/wat.h"
 #include "tests/fuzz/outcome.h"
 
 namespace {
@@ -116,8 +117,18 @@ std::string outcome(bool plain, const Run& run) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::span<const u8> bytes(data, size);
-  if (size >= 4 && std::memcmp(data, "\0asm", 4) == 0) {
+  std::span<const u8> bytes(data, size);
+  const auto starts_with = [&](std::string_view s) {
+    return size >= s.size() && std::memcmp(data, s.data(), s.size()) == 0;
+  };
+  std::vector<u8> translated;
+  if (starts_with("(module")) {
+    auto binary = text::wat_to_wasm({reinterpret_cast<const char*>(data), size});
+    if (!binary) return 0;
+    translated = std::move(*binary);
+    bytes = translated;
+  }
+  if (!translated.empty() || starts_with(std::string_view("\0asm", 4))) {
     const Run run = [&](Store& store) { return run_module(store, bytes); };
     const std::string first = outcome(true, run), second = outcome(false, run);
     const size_t common = std::min(first.size(), second.size());
