@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "nn_options.h"
 #include "options.h"
 #include "progress.h"
 #include "report.h"
@@ -17,9 +18,8 @@ namespace {
 
 struct RunOptions {
   std::string engine = "auto", invoke, standard_in, standard_out, standard_error;
-  std::vector<std::string> dirs, env, graphs, enable, disable;
-  unsigned nn_threads = 0;
-  bool nn_stats = false;
+  std::vector<std::string> dirs, env, enable, disable;
+  NnRunOptions nn;
   std::optional<uint64_t> fuel, max_memory;
   double timeout = 0;
   std::string file;
@@ -40,10 +40,7 @@ std::optional<int> read_options(const Args& args, RunOptions& o) {
   app.add_option("--stdout", o.standard_out, "FILE, or null: where its output goes");
   app.add_option("--stderr", o.standard_error, "FILE, or null: where its errors, and ours, go");
   app.add_option("--invoke", o.invoke, "call this exported function with the arguments, print its results");
-  app.add_option("--nn-graph", o.graphs, "NAME=PATH: a model that the program loads by name")
-      ->allow_extra_args(false);
-  app.add_option("--nn-threads", o.nn_threads, "threads for inference (0: all processors)");
-  app.add_flag("--nn-stats", o.nn_stats, "print calls, times and bytes of each model at the end");
+  add_nn_options(app, o.nn);
   app.add_option("--fuel", o.fuel, "trap after about this many instructions");
   app.add_option("--timeout", o.timeout, "trap after this many seconds");
   app.add_option("--max-memory", o.max_memory, "largest linear memory in bytes")
@@ -112,24 +109,12 @@ bool redirect(const std::string& file, int fd) {
   return true;
 }
 
-bool wants_nn(const Module& module) {
-  return std::ranges::any_of(module.imports(), [](const tenon_item_t& i) {
-    const std::string_view from = view(i.module);
-    return from == "wasi_ephemeral_nn" || from == "wasi_nn" || from.starts_with("wasi:nn");
-  });
-}
-
-// Loads the plugin only for programs that use it.
-Result<std::optional<Nn>> link_nn(Linker& linker, const Module& module, const RunOptions& o) {
-  if (o.graphs.empty() && !wants_nn(module)) return std::optional<Nn>();
-  auto nn = Nn::make(o.nn_threads);
-  if (!nn) return std::move(nn.error());
+// Folders of the host that the guest can write.
+std::vector<std::string> writable_folders(const RunOptions& o) {
+  std::vector<std::string> folders;
   for (const std::string& d : o.dirs)
-    if (const Dir dir = parse_dir(d); !dir.read_only) nn->add_guest_folder(dir.host);
-  for (const std::string& g : o.graphs)
-    if (auto added = nn->add_graph(g); !added) return std::move(added.error());
-  if (auto linked = linker.nn(*nn); !linked) return std::move(linked.error());
-  return std::optional<Nn>(std::move(*nn));
+    if (const Dir dir = parse_dir(d); !dir.read_only) folders.push_back(dir.host);
+  return folders;
 }
 
 template <class T>
@@ -274,7 +259,7 @@ int run(const Args& args) {
   if (module->wants_threads() && o.invoke.empty()) return run_with_threads(engine, *module, *wasi, o);
   Linker linker(engine);
   if (auto linked = linker.wasi(*wasi); !linked) return report(linked.error(), o.file);
-  auto nn = link_nn(linker, *module, o);
+  auto nn = link_nn(linker, *module, o.nn, writable_folders(o));
   if (!nn) return report(nn.error(), o.file);
   auto store = Store::make(engine);
   if (!store) return report(store.error(), o.file);
@@ -285,7 +270,7 @@ int run(const Args& args) {
     auto instance = instantiate(linker, *store, *module, o);
     status = instance ? call_entry(*instance, o) : report(instance.error(), o.file);
   }
-  if (o.nn_stats) fmt::print(stderr, "{}", *nn ? (*nn)->statistics() : "wasi-nn was not used\n");
+  if (o.nn.stats) fmt::print(stderr, "{}", *nn ? (*nn)->statistics() : "wasi-nn was not used\n");
   return status;
 }
 

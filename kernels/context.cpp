@@ -1,4 +1,6 @@
 // Running plans: binding the caller's bytes, early steps in set_input, late ones in get_output, counting.
+#include <atomic>
+#include <functional>
 #include <new>
 
 #include "kernels/guarded.h"
@@ -25,16 +27,43 @@ Result<Buffer> allocate(std::size_t bytes) {
   return Buffer(p);
 }
 
-// Adds the time of a call to its statistics when it ends.
-class CallTimer {
+// Written by one thread at a time, read by any.
+class Counter {
  public:
-  explicit CallTimer(CallStatistics& statistics) : statistics_(statistics), start_(Clock::now()) {
-    ++statistics.calls;
-  }
-  ~CallTimer() { statistics_.nanoseconds += static_cast<std::uint64_t>((Clock::now() - start_).count()); }
+  void add(std::uint64_t n) { value_.store(get() + n, std::memory_order_relaxed); }
+  void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
+  std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
 
  private:
-  CallStatistics& statistics_;
+  std::atomic<std::uint64_t> value_ = 0;
+};
+
+struct CallCounters {
+  Counter calls, nanoseconds, bytes_viewed, bytes_copied;
+  CallStatistics get() const {
+    return {calls.get(), nanoseconds.get(), bytes_viewed.get(), bytes_copied.get()};
+  }
+  void reset() {
+    for (auto* counter : {&calls, &nanoseconds, &bytes_viewed, &bytes_copied}) counter->set(0);
+  }
+};
+
+// Counts a call, and its time when that is wanted.
+class CallTimer {
+ public:
+  CallTimer(CallCounters& counters, bool timing) : counters_(counters), timing_(timing) {
+    counters.calls.add(1);
+    if (timing) start_ = Clock::now();
+  }
+  ~CallTimer() {
+    if (timing_) counters_.nanoseconds.add(static_cast<std::uint64_t>((Clock::now() - start_).count()));
+  }
+  CallTimer(const CallTimer&) = delete;
+  CallTimer& operator=(const CallTimer&) = delete;
+
+ private:
+  CallCounters& counters_;
+  bool timing_;
   Clock::time_point start_;
 };
 
@@ -75,6 +104,45 @@ struct DoubleBuffer {
   }
 };
 
+// A plan with the memory that it runs in. The one whose outputs are read stays when the next inputs need
+// another.
+struct PlanRun {
+  std::shared_ptr<const Plan> plan;
+  Buffer arena, scratch;
+  std::vector<std::unique_ptr<KernelState>> states;
+  std::vector<std::byte*> bases;
+  std::vector<DoubleBuffer> early;  // results of early steps, for each input
+  std::vector<StepInfo> profile;
+  std::vector<Value> results;  // of the interpreter
+  std::vector<bool> gone;      // outputs that would read what the caller has taken back
+
+  bool interpreted() const { return plan->interpreted; }
+  std::byte* at(const Location& l) const {
+    return reinterpret_cast<std::byte*>(reinterpret_cast<std::uintptr_t>(bases[l.space]) + l.offset);
+  }
+};
+
+// Tokens for one compute, when the model shares them.
+class Lease {
+ public:
+  Lease(bool shared, int threads, const std::function<bool()>& give_up) : taken_(shared ? 0 : -1) {
+    if (shared) taken_ = ThreadTokens::process().take(threads, give_up);
+  }
+  ~Lease() {
+    if (taken_ > 0) ThreadTokens::process().give_back(taken_);
+  }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  bool granted() const { return taken_ != 0; }
+
+ private:
+  int taken_;
+};
+
+bool overlap(std::span<const std::byte> a, std::span<const std::byte> b) {
+  return std::less<>()(a.data(), b.data() + b.size()) && std::less<>()(b.data(), a.data() + a.size());
+}
+
 }  // namespace
 
 class ContextImpl {
@@ -86,7 +154,7 @@ class ContextImpl {
     for (std::size_t i = 0; i < inputs_.size(); ++i) {
       if (impl_.static_dims[i]) inputs_[i].dims = impl_.static_dims[i];
     }
-    if (all_dims_known()) TENON_TRY(use_plan());
+    if (const auto dims = all_dims()) current_ = TENON_TRY(make_run(*dims, impl_.options.threads));
     return {};
   }
 
@@ -94,52 +162,68 @@ class ContextImpl {
   Result<void> set_input_value(std::size_t index, Value value);
   Result<void> compute(const ComputeOptions& options);
   Result<std::size_t> get_output(std::size_t index, std::span<std::byte> out, const ComputeOptions& options);
+  Result<void> run(std::span<const RunInput> inputs, std::span<RunOutput> outputs, bool stable,
+                   const ComputeOptions& options);
   Result<Value> get_output_value(std::size_t index, const ComputeOptions& options);
   Result<TensorView> describe_output(std::size_t index) const;
+  Statistics statistics() const;
+  void reset_statistics();
 
   std::shared_ptr<const Model> model_;
   ModelImpl& impl_;
-  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
-  Statistics statistics_;
-  bool profiling_ = false;
-  std::shared_ptr<const Plan> plan_;
-  std::vector<StepInfo> profile_;
+  bool profiling_ = false, timing_ = true;
+  std::vector<StepInfo> profile() const { return current_ ? current_->profile : std::vector<StepInfo>(); }
 
  private:
+  using Run = std::shared_ptr<PlanRun>;
+  // Where the value of an input is held.
+  enum class Held : std::uint8_t {
+    nowhere,
+    copy,
+    early,     // as results of the early steps of current_
+    value,     // for the interpreter
+    borrowed,  // in the caller's memory, for the length of one run()
+  };
   struct Input {
     std::optional<Dims> dims;  // of the value set, or declared
-    bool set = false;
-    bool early_done = false;  // held as early results of the present plan; otherwise as copy or value
-    DoubleBuffer copy, early;
-    Value value;  // for the interpreter
-    bool has_value = false;
+    Held held = Held::nowhere;
+    DoubleBuffer copy;
+    Value value;
+    std::byte* borrowed = nullptr;
   };
 
-  bool all_dims_known() const {
-    return std::all_of(inputs_.begin(), inputs_.end(), [](const Input& i) { return i.dims.has_value(); });
-  }
+  std::optional<std::vector<Dims>> all_dims() const;
   Result<void> check_view(std::size_t index, const TensorView& tensor) const;
-  Result<void> use_plan();
-  Result<void> instantiate(std::shared_ptr<const Plan> plan);
-  Result<void> run_step(std::uint32_t index);
-  Result<void> set_static(Input& input, std::size_t index, const TensorView& tensor);
-  Result<void> set_copied(Input& input, const TensorView& tensor, bool keep_active);
-  Result<void> compute_interpreted(const ComputeOptions& options);
+  int threads_for_next() const;
+  Result<Run> run_for(std::size_t index, const Dims& dims);
+  Result<Run> make_run(std::span<const Dims> dims, int threads);
+  Result<void> run_step(PlanRun& run, std::uint32_t index);
+  Result<void> set_tensor(std::size_t index, const TensorView& tensor, bool borrow, CallCounters& counters);
+  Result<void> set_early(PlanRun& run, std::size_t index, const std::byte* bytes);
+  Result<void> set_copied(std::size_t index, const TensorView& tensor, CallCounters& counters);
+  Result<void> bind_input(std::size_t index);
+  Result<void> to_value(std::size_t index);
+  Result<void> compute_locked(const ComputeOptions& options);
+  Result<std::size_t> output_size(std::size_t index) const;
+  Result<std::size_t> write_output(std::size_t index, std::span<std::byte> out, CallCounters& counters);
+  void give_back_borrowed();
   static Result<void> check_interrupt(const ComputeOptions& options);
 
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   std::vector<Input> inputs_;
-  std::vector<std::byte*> bases_;
-  Buffer arena_, scratch_;
-  std::vector<std::unique_ptr<KernelState>> states_;
+  Run current_;   // what set_input and compute use
+  Run finished_;  // what get_output reads; null before a compute has succeeded
   std::unique_ptr<Interpreter> interpreter_;
-  std::vector<Value> results_;  // of the interpreter
-  bool computed_ = false;
+  CallCounters set_input_, compute_, get_output_;
+  Counter plans_made_, plan_nanoseconds_, activation_bytes_;
 };
 
 Result<void> ContextImpl::check_interrupt(const ComputeOptions& options) {
   if (options.stop != nullptr && options.stop->load(std::memory_order_relaxed)) {
     return fail(ErrorCode::interrupted, "stopped on request");
   }
+  if (options.interrupt != nullptr && *options.interrupt != 0)
+    return fail(ErrorCode::interrupted, "stopped on request");
   if (options.deadline != Clock::time_point::max() && Clock::now() > options.deadline) {
     return fail(ErrorCode::interrupted, "the time limit has passed");
   }
@@ -179,54 +263,73 @@ Result<void> ContextImpl::check_view(std::size_t index, const TensorView& tensor
   return {};
 }
 
-Result<void> ContextImpl::use_plan() {
+std::optional<std::vector<Dims>> ContextImpl::all_dims() const {
   std::vector<Dims> dims;
-  for (const auto& input : inputs_) dims.push_back(*input.dims);
-  auto plan = TENON_TRY(impl_.plan_for(dims, statistics_));
-  if (plan == plan_) return {};
-  return instantiate(std::move(plan));
+  for (const auto& input : inputs_) {
+    if (!input.dims) return std::nullopt;
+    dims.push_back(*input.dims);
+  }
+  return dims;
 }
 
-// Memory and kernel states for a plan; the old plan stays in use when this fails.
-Result<void> ContextImpl::instantiate(std::shared_ptr<const Plan> plan) {
-  if (plan->interpreted) {
+// Models of one input follow what is free: setting it makes nothing stale. Others keep the team they began with,
+// since the early results of other inputs belong to it.
+int ContextImpl::threads_for_next() const {
+  const int most = impl_.options.threads;
+  if (!impl_.options.lease_threads || most == 1 || inputs_.size() != 1) return most;
+  return ThreadTokens::process().free() >= most ? most : 1;
+}
+
+// What runs when input `index` gets these dims: current_, a new one, or null while other dims are unknown.
+Result<ContextImpl::Run> ContextImpl::run_for(std::size_t index, const Dims& dims) {
+  const auto& before = inputs_[index].dims;
+  const int threads = threads_for_next();
+  if (current_ && before && *before == dims &&
+      (current_->plan->threads == threads || current_->interpreted()))
+    return current_;
+  std::vector<Dims> list;
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    if (i != index && !inputs_[i].dims) return Run();
+    list.push_back(i == index ? dims : *inputs_[i].dims);
+  }
+  return make_run(list, threads);
+}
+
+Result<ContextImpl::Run> ContextImpl::make_run(std::span<const Dims> dims, int threads) {
+  Statistics made;
+  auto plan = TENON_TRY(impl_.plan_for(dims, threads, made));
+  plans_made_.add(made.plans_made);
+  plan_nanoseconds_.add(made.plan_nanoseconds);
+  if (current_ && current_->plan == plan) return current_;
+  auto run = std::make_shared<PlanRun>();
+  run->plan = std::move(plan);
+  run->gone.assign(impl_.outputs.size(), false);
+  if (run->interpreted()) {
     if (!interpreter_) interpreter_ = std::make_unique<Interpreter>(impl_.graph, impl_.options);
-    plan_ = std::move(plan);
-    computed_ = false;
-    return {};
+    return run;
   }
-  auto arena = TENON_TRY(allocate(plan->arena_bytes));
-  auto scratch = TENON_TRY(allocate(plan->scratch_bytes));
-  arena_ = std::move(arena);
-  scratch_ = std::move(scratch);
-  states_.clear();
-  profile_.clear();
-  for (const auto& step : plan->steps) {
-    states_.push_back(step.kernel->make_state());
-    profile_.push_back({step.node,
-                        step.op,
-                        step.kernel->implementation,
-                        step.phase,
-                        {step.output.type, step.output.dims, {}},
-                        step.flops,
-                        0,
-                        0});
+  run->arena = TENON_TRY(allocate(run->plan->arena_bytes));
+  run->scratch = TENON_TRY(allocate(run->plan->scratch_bytes));
+  for (const auto& step : run->plan->steps) {
+    run->states.push_back(step.kernel->make_state());
+    run->profile.push_back({step.node,
+                            step.op,
+                            step.kernel->implementation,
+                            step.phase,
+                            {step.output.type, step.output.dims, {}},
+                            step.flops,
+                            0,
+                            0});
   }
-  bases_.assign(plan->spaces.output(plan->outputs.size()), nullptr);
-  bases_[Spaces::kArena] = arena_.get();
-  for (auto& input : inputs_) {
-    input.early = {};
-    input.set = input.set && !input.early_done;
-    input.early_done = false;
-  }
-  statistics_.activation_bytes = plan->arena_bytes + plan->scratch_bytes;
-  plan_ = std::move(plan);
-  computed_ = false;
-  return {};
+  run->bases.assign(run->plan->spaces.output(run->plan->outputs.size()), nullptr);
+  run->bases[Spaces::kArena] = run->arena.get();
+  run->early.resize(inputs_.size());
+  activation_bytes_.set(run->plan->arena_bytes + run->plan->scratch_bytes);
+  return run;
 }
 
-Result<void> ContextImpl::run_step(std::uint32_t index) {
-  const auto& step = plan_->steps[index];
+Result<void> ContextImpl::run_step(PlanRun& run, std::uint32_t index) {
+  const auto& step = run.plan->steps[index];
   constexpr std::size_t kInline = 16;
   const std::byte* in_inline[kInline];
   std::byte* out_inline[kInline];
@@ -236,47 +339,75 @@ Result<void> ContextImpl::run_step(std::uint32_t index) {
   std::byte** out = out_inline;
   if (step.in.size() > kInline) in_heap.resize(step.in.size()), in = in_heap.data();
   if (step.out.size() > kInline) out_heap.resize(step.out.size()), out = out_heap.data();
-  const auto address = [&](const Location& l) {
-    return reinterpret_cast<std::byte*>(reinterpret_cast<std::uintptr_t>(bases_[l.space]) + l.offset);
-  };
-  for (std::size_t i = 0; i < step.in.size(); ++i) in[i] = step.in_present[i] ? address(step.in[i]) : nullptr;
+  for (std::size_t i = 0; i < step.in.size(); ++i) in[i] = step.in_present[i] ? run.at(step.in[i]) : nullptr;
   for (std::size_t i = 0; i < step.out.size(); ++i)
-    out[i] = step.out_present[i] ? address(step.out[i]) : nullptr;
-  const KernelCall call{{in, step.in.size()}, {out, step.out.size()}, scratch_.get(), states_[index].get()};
+    out[i] = step.out_present[i] ? run.at(step.out[i]) : nullptr;
+  const KernelCall call{
+      {in, step.in.size()}, {out, step.out.size()}, run.scratch.get(), run.states[index].get()};
   const auto start = profiling_ ? Clock::now() : Clock::time_point();
   auto ok = step.kernel->run(call);
   if (profiling_) {
-    ++profile_[index].runs;
-    profile_[index].nanoseconds += static_cast<std::uint64_t>((Clock::now() - start).count());
+    ++run.profile[index].runs;
+    run.profile[index].nanoseconds += static_cast<std::uint64_t>((Clock::now() - start).count());
   }
   if (!ok) return std::unexpected(with_place(ok.error(), step.place));
   return {};
 }
 
-Result<void> ContextImpl::set_copied(Input& input, const TensorView& tensor, bool keep_active) {
-  const auto slot = input.copy.target(keep_active, computed_);
+Result<void> ContextImpl::set_copied(std::size_t index, const TensorView& tensor, CallCounters& counters) {
+  auto& input = inputs_[index];
+  const bool keep = finished_ && !finished_->interpreted() && finished_->plan->inputs[index].read_late;
+  const auto slot = input.copy.target(keep, finished_ != nullptr);
   auto* to = TENON_TRY(input.copy.reserve(slot, tensor.bytes.size()));
   if (!tensor.bytes.empty()) std::memcpy(to, tensor.bytes.data(), tensor.bytes.size());
   input.copy.pending = slot;
-  statistics_.set_input.bytes_copied += tensor.bytes.size();
+  input.held = Held::copy;
+  counters.bytes_copied.add(tensor.bytes.size());
   return {};
 }
 
-Result<void> ContextImpl::set_static(Input& input, std::size_t index, const TensorView& tensor) {
-  const auto& planned = plan_->inputs[index];
-  if (!planned.early) {
-    TENON_TRY(set_copied(input, tensor, planned.read_late));
-    input.early_done = false;
-    return {};
+// Runs the early steps of an input from `bytes`.
+Result<void> ContextImpl::set_early(PlanRun& run, std::size_t index, const std::byte* bytes) {
+  const auto& planned = run.plan->inputs[index];
+  auto& early = run.early[index];
+  const auto slot = early.target(planned.read_late, finished_.get() == &run);
+  run.bases[run.plan->spaces.early(index)] = TENON_TRY(early.reserve(slot, planned.early_bytes));
+  run.bases[run.plan->spaces.input(index)] = const_cast<std::byte*>(bytes);
+  for (const auto step : planned.steps) TENON_TRY(run_step(run, step));
+  run.bases[run.plan->spaces.input(index)] = nullptr;
+  early.pending = slot;
+  inputs_[index].held = Held::early;
+  return {};
+}
+
+// A failure leaves the old value.
+Result<void> ContextImpl::set_tensor(std::size_t index, const TensorView& tensor, bool borrow,
+                                     CallCounters& counters) {
+  auto& input = inputs_[index];
+  auto run = TENON_TRY(run_for(index, tensor.dims));
+  if (!run) {
+    TENON_TRY(set_copied(index, tensor, counters));
+  } else if (run->interpreted()) {
+    input.value = Value::of(TENON_TRY(Tensor::copy(tensor.type, tensor.dims, tensor.bytes)));
+    input.held = Held::value;
+    counters.bytes_copied.add(tensor.bytes.size());
+  } else if (run->plan->inputs[index].early) {
+    const ThreadCountScope threads(run->plan->threads);
+    TENON_TRY(set_early(*run, index, tensor.bytes.data()));
+    counters.bytes_viewed.add(tensor.bytes.size());
+  } else if (borrow && run->plan->inputs[index].in_place) {
+    input.borrowed = const_cast<std::byte*>(tensor.bytes.data());
+    input.held = Held::borrowed;
+    counters.bytes_viewed.add(tensor.bytes.size());
+  } else {
+    TENON_TRY(set_copied(index, tensor, counters));
   }
-  const auto slot = input.early.target(planned.read_late, computed_);
-  bases_[plan_->spaces.early(index)] = TENON_TRY(input.early.reserve(slot, planned.early_bytes));
-  bases_[plan_->spaces.input(index)] = const_cast<std::byte*>(tensor.bytes.data());
-  for (const auto step : planned.steps) TENON_TRY(run_step(step));
-  bases_[plan_->spaces.input(index)] = nullptr;
-  input.early.pending = slot;
-  input.early_done = true;
-  statistics_.set_input.bytes_viewed += tensor.bytes.size();
+  input.dims = tensor.dims;
+  if (run == current_) return {};
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    if (i != index && inputs_[i].held == Held::early) inputs_[i].held = Held::nowhere;
+  }
+  current_ = std::move(run);
   return {};
 }
 
@@ -284,35 +415,13 @@ Result<void> ContextImpl::set_input(std::size_t index, const TensorView& tensor,
                                     const ComputeOptions& options) {
   const BusyScope scope(busy_);
   if (!scope.entered()) return fail(ErrorCode::busy, "another thread uses this context");
-  const CallTimer timer(statistics_.set_input);
+  const CallTimer timer(set_input_, timing_);
   if (index >= inputs_.size()) {
     return fail(ErrorCode::invalid_argument, "{}: input {} of {}", impl_.graph.file(), index, inputs_.size());
   }
   TENON_TRY(check_view(index, tensor));
   TENON_TRY(check_interrupt(options));
-  auto& input = inputs_[index];
-  const auto before = input.dims;
-  const bool same_dims = plan_ && before && *before == tensor.dims;
-  const ThreadCountScope threads(impl_.options.threads);
-  input.dims = tensor.dims;
-  if (!same_dims && all_dims_known()) {
-    if (auto ok = use_plan(); !ok) {
-      input.dims = before;  // the old value stays
-      return std::unexpected(ok.error());
-    }
-  }
-  const bool is_static = plan_ && !plan_->interpreted && all_dims_known();
-  if (is_static) {
-    TENON_TRY(set_static(input, index, tensor));
-  } else if (plan_ && plan_->interpreted) {
-    input.value = Value::of(TENON_TRY(Tensor::copy(tensor.type, tensor.dims, tensor.bytes)));
-    input.has_value = true;
-    statistics_.set_input.bytes_copied += tensor.bytes.size();
-  } else {
-    TENON_TRY(set_copied(input, tensor, true));
-  }
-  input.set = true;
-  return {};
+  return set_tensor(index, tensor, false, set_input_);
 }
 
 Result<void> ContextImpl::set_input_value(std::size_t index, Value value) {
@@ -338,69 +447,83 @@ Result<void> ContextImpl::set_input_value(std::size_t index, Value value) {
   auto& input = inputs_[index];
   input.dims = string ? value.tensor.dims() : Dims{};
   input.value = std::move(value);
-  input.has_value = true;
-  input.set = true;
-  if (all_dims_known()) TENON_TRY(use_plan());
+  input.held = Held::value;
+  if (const auto dims = all_dims()) current_ = TENON_TRY(make_run(*dims, impl_.options.threads));
   return {};
 }
 
-Result<void> ContextImpl::compute_interpreted(const ComputeOptions& options) {
-  std::vector<Value> values;
-  for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    auto& input = inputs_[i];
-    if (input.copy.pending >= 0) {
-      // Set before the shapes of all inputs were known.
-      const auto& type = impl_.inputs[i].type.element;
-      const auto bytes = TENON_TRY(byte_size(type, *input.dims));
-      input.value = Value::of(
-          TENON_TRY(Tensor::copy(type, *input.dims, {input.copy.slots[input.copy.pending].get(), bytes})));
-      input.copy.pending = -1;
-    }
-    values.push_back(input.value);
+// Brings a value that was set before the plan was known to where the plan reads it.
+Result<void> ContextImpl::bind_input(std::size_t index) {
+  auto& input = inputs_[index];
+  auto& run = *current_;
+  if (input.held == Held::value) {
+    return fail(ErrorCode::runtime_error, "{}: input {} is no tensor", impl_.graph.file(), index);
   }
-  results_ = TENON_TRY(interpreter_->run(std::move(values), options));
-  computed_ = true;
+  if (input.held == Held::copy) input.copy.commit();
+  if (run.plan->inputs[index].early && input.held == Held::copy)
+    TENON_TRY(set_early(run, index, input.copy.slots[input.copy.active].get()));
+  if (input.held == Held::early) {
+    auto& early = run.early[index];
+    early.commit();
+    run.bases[run.plan->spaces.early(index)] = early.slots[early.active].get();
+  } else {
+    run.bases[run.plan->spaces.input(index)] =
+        input.held == Held::borrowed ? input.borrowed : input.copy.slots[input.copy.active].get();
+  }
+  return {};
+}
+
+// For the interpreter: an input that was copied before the plan was known.
+Result<void> ContextImpl::to_value(std::size_t index) {
+  auto& input = inputs_[index];
+  if (input.held == Held::value) return {};
+  input.copy.commit();
+  const auto type = impl_.inputs[index].type.element;
+  const auto bytes = TENON_TRY(byte_size(type, *input.dims));
+  input.value = Value::of(
+      TENON_TRY(Tensor::copy(type, *input.dims, {input.copy.slots[input.copy.active].get(), bytes})));
+  input.held = Held::value;
+  return {};
+}
+
+Result<void> ContextImpl::compute_locked(const ComputeOptions& options) {
+  TENON_TRY(check_interrupt(options));
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    if (inputs_[i].held == Held::nowhere) {
+      return fail(ErrorCode::runtime_error, "{}: input {} '{}' is not set", impl_.graph.file(), i,
+                  impl_.inputs[i].name);
+    }
+  }
+  if (!current_) current_ = TENON_TRY(make_run(*all_dims(), impl_.options.threads));
+  const Lease lease(impl_.options.lease_threads, current_->plan->threads,
+                    [&] { return !check_interrupt(options).has_value(); });
+  if (!lease.granted()) return check_interrupt(options);
+  const ThreadCountScope threads(current_->plan->threads);
+  finished_.reset();
+  current_->gone.assign(impl_.outputs.size(), false);
+  if (current_->interpreted()) {
+    std::vector<Value> values;
+    for (std::size_t i = 0; i < inputs_.size(); ++i) {
+      TENON_TRY(to_value(i));
+      values.push_back(inputs_[i].value);
+    }
+    current_->results = TENON_TRY(interpreter_->run(std::move(values), options));
+  } else {
+    for (std::size_t i = 0; i < inputs_.size(); ++i) TENON_TRY(bind_input(i));
+    for (const auto step : current_->plan->compute) {
+      TENON_TRY(check_interrupt(options));
+      TENON_TRY(run_step(*current_, step));
+    }
+  }
+  finished_ = current_;
   return {};
 }
 
 Result<void> ContextImpl::compute(const ComputeOptions& options) {
   const BusyScope scope(busy_);
   if (!scope.entered()) return fail(ErrorCode::busy, "another thread uses this context");
-  const CallTimer timer(statistics_.compute);
-  for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    if (!inputs_[i].set) {
-      return fail(ErrorCode::runtime_error, "{}: input {} '{}' is not set", impl_.graph.file(), i,
-                  impl_.inputs[i].name);
-    }
-  }
-  const ThreadCountScope threads(impl_.options.threads);
-  if (!plan_) TENON_TRY(use_plan());  // otherwise set_input kept it in step with the dims
-  if (plan_->interpreted) return compute_interpreted(options);
-  for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    auto& input = inputs_[i];
-    const bool early = plan_->inputs[i].early;
-    if (early && !input.early_done) {
-      // Copied before the plan was known: its early steps run from the copy now.
-      input.copy.commit();
-      const auto slot = input.early.target(plan_->inputs[i].read_late, computed_);
-      bases_[plan_->spaces.early(i)] = TENON_TRY(input.early.reserve(slot, plan_->inputs[i].early_bytes));
-      bases_[plan_->spaces.input(i)] = input.copy.slots[input.copy.active].get();
-      for (const auto step : plan_->inputs[i].steps) TENON_TRY(run_step(step));
-      input.early.pending = slot;
-      input.early_done = true;
-    }
-    (early ? input.early : input.copy).commit();
-    const auto space = early ? plan_->spaces.early(i) : plan_->spaces.input(i);
-    auto& buffer = early ? input.early : input.copy;
-    bases_[space] = buffer.slots[buffer.active].get();
-  }
-  computed_ = false;
-  for (const auto step : plan_->compute) {
-    TENON_TRY(check_interrupt(options));
-    TENON_TRY(run_step(step));
-  }
-  computed_ = true;
-  return {};
+  const CallTimer timer(compute_, timing_);
+  return compute_locked(options);
 }
 
 Result<TensorView> ContextImpl::describe_output(std::size_t index) const {
@@ -408,11 +531,12 @@ Result<TensorView> ContextImpl::describe_output(std::size_t index) const {
     return fail(ErrorCode::invalid_argument, "{}: output {} of {}", impl_.graph.file(), index,
                 impl_.outputs.size());
   }
-  if (plan_ && !plan_->interpreted)
-    return TensorView{plan_->outputs[index].desc.type, plan_->outputs[index].desc.dims, {}};
-  if (!computed_)
+  const auto* run = finished_ ? finished_.get() : current_.get();
+  if (run != nullptr && !run->interpreted())
+    return TensorView{run->plan->outputs[index].desc.type, run->plan->outputs[index].desc.dims, {}};
+  if (!finished_)
     return fail(ErrorCode::runtime_error, "{}: shapes are known after compute only", impl_.graph.file());
-  const auto& value = results_[index];
+  const auto& value = finished_->results[index];
   if (value.kind != ValueType::Kind::tensor) {
     return fail(ErrorCode::unsupported_operation, "{}: output '{}' is no tensor", impl_.graph.file(),
                 impl_.outputs[index].name);
@@ -420,18 +544,24 @@ Result<TensorView> ContextImpl::describe_output(std::size_t index) const {
   return TensorView{value.tensor.type(), value.tensor.dims(), {}};
 }
 
-Result<std::size_t> ContextImpl::get_output(std::size_t index, std::span<std::byte> out,
-                                            const ComputeOptions& options) {
-  const BusyScope scope(busy_);
-  if (!scope.entered()) return fail(ErrorCode::busy, "another thread uses this context");
-  const CallTimer timer(statistics_.get_output);
+Result<std::size_t> ContextImpl::output_size(std::size_t index) const {
   const auto desc = TENON_TRY(describe_output(index));
-  if (!computed_) return fail(ErrorCode::runtime_error, "{}: get_output before compute", impl_.graph.file());
   if (desc.type == DataType::string) {
     return fail(ErrorCode::unsupported_operation, "{}: output '{}' holds strings", impl_.graph.file(),
                 impl_.outputs[index].name);
   }
-  const auto bytes = TENON_TRY(byte_size(desc.type, desc.dims));
+  return byte_size(desc.type, desc.dims);
+}
+
+// Runs the late step of an output into `out`, or copies.
+Result<std::size_t> ContextImpl::write_output(std::size_t index, std::span<std::byte> out,
+                                              CallCounters& counters) {
+  const auto bytes = TENON_TRY(output_size(index));
+  if (!finished_) return fail(ErrorCode::runtime_error, "{}: get_output before compute", impl_.graph.file());
+  if (finished_->gone[index]) {
+    return fail(ErrorCode::runtime_error, "{}: output '{}' was made from an input that was read in place",
+                impl_.graph.file(), impl_.outputs[index].name);
+  }
   if (out.size() < bytes) {
     return std::unexpected(
         Error{ErrorCode::too_large,
@@ -439,48 +569,124 @@ Result<std::size_t> ContextImpl::get_output(std::size_t index, std::span<std::by
                           impl_.outputs[index].name, bytes, out.size()),
               bytes});
   }
-  TENON_TRY(check_interrupt(options));
-  if (!plan_->interpreted && plan_->outputs[index].late_step) {
-    const ThreadCountScope threads(impl_.options.threads);
-    const auto space = plan_->spaces.output(index);
-    bases_[space] = out.data();
-    // set_input since compute may have pointed these elsewhere.
-    for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      auto& input = inputs_[i];
-      const bool early = plan_->inputs[i].early;
-      auto& buffer = early ? input.early : input.copy;
-      bases_[early ? plan_->spaces.early(i) : plan_->spaces.input(i)] = buffer.slots[buffer.active].get();
-    }
-    TENON_TRY(run_step(*plan_->outputs[index].late_step));
-    bases_[space] = nullptr;
-    statistics_.get_output.bytes_viewed += bytes;
+  auto& run = *finished_;
+  if (run.interpreted()) {
+    if (bytes > 0) std::memcpy(out.data(), run.results[index].tensor.data(), bytes);
+    counters.bytes_copied.add(bytes);
     return bytes;
   }
-  const std::byte* from = nullptr;
-  if (plan_->interpreted) {
-    from = results_[index].tensor.data();
-  } else {
-    const auto& location = plan_->outputs[index].from;
-    auto* base = bases_[location.space];
-    for (std::size_t i = 0; i < inputs_.size(); ++i) {
-      if (location.space == plan_->spaces.early(i))
-        base = inputs_[i].early.slots[inputs_[i].early.active].get();
-      if (location.space == plan_->spaces.input(i))
-        base = inputs_[i].copy.slots[inputs_[i].copy.active].get();
-    }
-    from = reinterpret_cast<const std::byte*>(reinterpret_cast<std::uintptr_t>(base) + location.offset);
+  // set_input since compute may have pointed these elsewhere.
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    auto& early = run.early[i];
+    auto& copy = inputs_[i].copy;
+    if (run.plan->inputs[i].early)
+      run.bases[run.plan->spaces.early(i)] = early.slots[early.active].get();
+    else if (inputs_[i].held != Held::borrowed)
+      run.bases[run.plan->spaces.input(i)] = copy.slots[copy.active].get();
   }
-  if (bytes > 0) std::memcpy(out.data(), from, bytes);
-  statistics_.get_output.bytes_copied += bytes;
+  const auto& planned = run.plan->outputs[index];
+  if (planned.late_step) {
+    const ThreadCountScope threads(run.plan->threads);
+    const auto space = run.plan->spaces.output(index);
+    run.bases[space] = out.data();
+    TENON_TRY(run_step(run, *planned.late_step));
+    run.bases[space] = nullptr;
+    counters.bytes_viewed.add(bytes);
+    return bytes;
+  }
+  if (bytes > 0) std::memmove(out.data(), run.at(planned.from), bytes);
+  counters.bytes_copied.add(bytes);
   return bytes;
 }
 
+Result<std::size_t> ContextImpl::get_output(std::size_t index, std::span<std::byte> out,
+                                            const ComputeOptions& options) {
+  const BusyScope scope(busy_);
+  if (!scope.entered()) return fail(ErrorCode::busy, "another thread uses this context");
+  const CallTimer timer(get_output_, timing_);
+  TENON_TRY(check_interrupt(options));
+  return write_output(index, out, get_output_);
+}
+
+// The caller's bytes are the caller's again: what would read them later is gone.
+void ContextImpl::give_back_borrowed() {
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    auto& input = inputs_[i];
+    if (input.held != Held::borrowed) continue;
+    input.held = Held::nowhere;
+    input.borrowed = nullptr;
+    if (!finished_ || finished_->interpreted()) continue;
+    const auto space = finished_->plan->spaces.input(i);
+    finished_->bases[space] = nullptr;
+    for (std::size_t o = 0; o < impl_.outputs.size(); ++o) {
+      const auto& output = finished_->plan->outputs[o];
+      bool reads = !output.late_step && output.from.space == space;
+      if (output.late_step) {
+        const auto& step = finished_->plan->steps[*output.late_step];
+        for (const auto& in : step.in) reads = reads || in.space == space;
+      }
+      if (reads) finished_->gone[o] = true;
+    }
+  }
+}
+
+Result<void> ContextImpl::run(std::span<const RunInput> inputs, std::span<RunOutput> outputs, bool stable,
+                              const ComputeOptions& options) {
+  const BusyScope scope(busy_);
+  if (!scope.entered()) return fail(ErrorCode::busy, "another thread uses this context");
+  const CallTimer timer(compute_, timing_);
+  bool borrow = stable;
+  for (const auto& input : inputs) {
+    if (input.index >= inputs_.size()) {
+      return fail(ErrorCode::invalid_argument, "{}: input {} of {}", impl_.graph.file(), input.index,
+                  inputs_.size());
+    }
+    TENON_TRY(check_view(input.index, input.tensor));
+    for (const auto& output : outputs) borrow = borrow && !overlap(input.tensor.bytes, output.out);
+  }
+  TENON_TRY(check_interrupt(options));
+  struct GiveBack {
+    ContextImpl& context;
+    ~GiveBack() { context.give_back_borrowed(); }
+  } give_back{*this};
+  for (const auto& input : inputs) TENON_TRY(set_tensor(input.index, input.tensor, borrow, compute_));
+  TENON_TRY(compute_locked(options));
+  for (auto& output : outputs) {
+    if (const auto bytes = TENON_TRY(output_size(output.index)); output.out.size() < bytes) {
+      return std::unexpected(
+          Error{ErrorCode::too_large,
+                fmt::format("{}: output '{}' has {} bytes, the buffer {}", impl_.graph.file(),
+                            impl_.outputs[output.index].name, bytes, output.out.size()),
+                bytes});
+    }
+  }
+  for (auto& output : outputs) output.written = TENON_TRY(write_output(output.index, output.out, compute_));
+  return {};
+}
+
 Result<Value> ContextImpl::get_output_value(std::size_t index, const ComputeOptions& options) {
-  if (index < impl_.outputs.size() && plan_ && plan_->interpreted && computed_) return results_[index];
+  if (index < impl_.outputs.size() && finished_ && finished_->interpreted()) return finished_->results[index];
   const auto desc = TENON_TRY(describe_output(index));
   auto tensor = TENON_TRY(Tensor::allocate(desc.type, desc.dims, impl_.options.limits.max_tensor_bytes));
   TENON_TRY(get_output(index, {tensor.mutable_data(), tensor.bytes().size()}, options));
   return Value::of(std::move(tensor));
+}
+
+Statistics ContextImpl::statistics() const {
+  Statistics now;
+  now.set_input = set_input_.get();
+  now.compute = compute_.get();
+  now.get_output = get_output_.get();
+  now.plans_made = plans_made_.get();
+  now.plan_nanoseconds = plan_nanoseconds_.get();
+  now.activation_bytes = activation_bytes_.get();
+  return now;
+}
+
+void ContextImpl::reset_statistics() {
+  for (auto* counters : {&set_input_, &compute_, &get_output_}) counters->reset();
+  plans_made_.set(0);
+  plan_nanoseconds_.set(0);
 }
 
 }  // namespace internal
@@ -500,6 +706,10 @@ Result<std::size_t> Context::get_output(std::size_t index, std::span<std::byte> 
                                         const ComputeOptions& options) {
   return guarded([&] { return impl_->get_output(index, out, options); });
 }
+Result<void> Context::run(std::span<const RunInput> inputs, std::span<RunOutput> outputs, bool stable,
+                          const ComputeOptions& options) {
+  return guarded([&] { return impl_->run(inputs, outputs, stable, options); });
+}
 Result<Value> Context::get_output_value(std::size_t index, const ComputeOptions& options) {
   return guarded([&] { return impl_->get_output_value(index, options); });
 }
@@ -509,14 +719,11 @@ Result<std::size_t> Context::output_bytes(std::size_t index) const {
   return byte_size(desc.type, desc.dims);
 }
 const Model& Context::model() const { return *impl_->model_; }
-const Statistics& Context::statistics() const { return impl_->statistics_; }
-void Context::reset_statistics() {
-  const auto held = impl_->statistics_.activation_bytes;
-  impl_->statistics_ = {};
-  impl_->statistics_.activation_bytes = held;
-}
+Statistics Context::statistics() const { return impl_->statistics(); }
+void Context::reset_statistics() { impl_->reset_statistics(); }
+void Context::set_timing(bool on) { impl_->timing_ = on; }
 void Context::set_profiling(bool on) { impl_->profiling_ = on; }
-std::vector<StepInfo> Context::steps() const { return impl_->profile_; }
+std::vector<StepInfo> Context::steps() const { return impl_->profile(); }
 
 Result<std::unique_ptr<Context>> Model::create_context() const {
   return guarded([&]() -> Result<std::unique_ptr<Context>> {

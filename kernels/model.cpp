@@ -45,7 +45,7 @@ Result<void> ModelImpl::prepare() {
     dims.push_back(*static_dims[i]);
   }
   Statistics statistics;
-  const auto plan = TENON_TRY(plan_for(dims, statistics));
+  const auto plan = TENON_TRY(plan_for(dims, options.threads, statistics));
   if (plan->interpreted) return {};
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     outputs[i].type = ValueType::tensor(plan->outputs[i].desc.type, plan->outputs[i].desc.dims);
@@ -53,19 +53,23 @@ Result<void> ModelImpl::prepare() {
   return {};
 }
 
-Result<std::shared_ptr<const Plan>> ModelImpl::plan_for(std::span<const Dims> input_dims,
+Result<std::shared_ptr<const Plan>> ModelImpl::plan_for(std::span<const Dims> input_dims, int threads,
                                                         Statistics& statistics) {
   // Held while planning: two contexts that need the same plan make it once.
   const std::lock_guard lock(mutex_);
   for (auto it = plans_.begin(); it != plans_.end(); ++it) {
-    if (!std::equal(it->dims.begin(), it->dims.end(), input_dims.begin(), input_dims.end())) continue;
+    if (it->plan->threads != threads ||
+        !std::equal(it->dims.begin(), it->dims.end(), input_dims.begin(), input_dims.end()))
+      continue;
     plans_.splice(plans_.begin(), plans_, it);
     return it->plan;
   }
   const auto start = std::chrono::steady_clock::now();
   const auto early = std::make_unique<bool[]>(may_be_early_.size() + 1);
   std::copy(may_be_early_.begin(), may_be_early_.end(), early.get());
-  auto plan = TENON_TRY(make_plan(graph, input_dims, {early.get(), may_be_early_.size()}, options, cache));
+  CompileOptions team = options;
+  team.threads = threads;
+  auto plan = TENON_TRY(make_plan(graph, input_dims, {early.get(), may_be_early_.size()}, team, cache));
   plans_.push_front({{input_dims.begin(), input_dims.end()}, plan});
   while (plans_.size() > std::max<std::size_t>(options.max_plans, 1)) plans_.pop_back();
   ++statistics.plans_made;

@@ -10,8 +10,9 @@ class ModelImpl {
 
   /// Plans at once when shapes are constant.
   Result<void> prepare();
-  /// The plan for these input shapes: kept ones first. Thread-safe.
-  Result<std::shared_ptr<const Plan>> plan_for(std::span<const Dims> input_dims, Statistics& statistics);
+  /// The plan for these input shapes and this team size: kept ones first. Thread-safe.
+  Result<std::shared_ptr<const Plan>> plan_for(std::span<const Dims> input_dims, int threads,
+                                               Statistics& statistics);
 
   const Graph graph;
   const CompileOptions options;

@@ -1,7 +1,11 @@
 // Running a loop on the process's libgomp team, the one that oneDNN uses: a second pool would fight its
 // spinning threads.
 #pragma once
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <functional>
+#include <mutex>
 
 namespace tenon::kernels {
 
@@ -36,6 +40,27 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain, F&& f) {
     if (begin < end) f(begin, end);
   });
 }
+
+/// Threads that the inferences of this process may use together. Each compute leases some, waiting until there is
+/// one; so ten guests on two processors take turns instead of fighting over them.
+class ThreadTokens {
+ public:
+  static ThreadTokens& process();
+  /// Raises the number of tokens to `total` if there are fewer; they start with none. Thread-safe.
+  void provide(int total);
+  int free() const { return free_.load(std::memory_order_relaxed); }
+  /// Up to `wanted` tokens. Waits while there are none; 0 when `give_up` says so meanwhile.
+  int take(int wanted, const std::function<bool()>& give_up);
+  void give_back(int count);
+
+ private:
+  int try_take(int wanted);
+
+  std::atomic<int> free_ = 0, waiting_ = 0;
+  int total_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
 
 /// Team size that libgomp and oneDNN use for the calling thread while this lives.
 class ThreadCountScope {

@@ -22,6 +22,7 @@ class Placement {
         phase_(lowered.steps.size(), Phase::compute) {}
 
   Result<Plan> run() {
+    plan_.threads = options_.threads;
     plan_.spaces.inputs = static_cast<std::uint32_t>(flat_.inputs.size());
     for (std::size_t i = 0; i < flat_.inputs.size(); ++i) choose_early(i);
     for (std::size_t o = 0; o < flat_.outputs.size(); ++o) choose_late(o);
@@ -68,6 +69,8 @@ class Placement {
     auto readers = storage(id).readers;
     std::sort(readers.begin(), readers.end());
     readers.erase(std::unique(readers.begin(), readers.end()), readers.end());
+    input.in_place = std::none_of(readers.begin(), readers.end(),
+                                  [&](std::int32_t reader) { return step(reader).kernel->can_fail; });
     input.early = may_be_early_[i] && !is_graph_output(id);
     for (const auto reader : readers) input.early = input.early && can_be_early(reader, id);
     // A step that could be early and late can only be one: the larger of its two sides stays uncopied.
@@ -224,6 +227,7 @@ Result<std::shared_ptr<const Plan>> make_plan(const Graph& graph, std::span<cons
   if (!flat) {
     Plan interpreted;
     interpreted.interpreted = true;
+    interpreted.threads = options.threads;
     return std::make_shared<const Plan>(std::move(interpreted));
   }
   auto lowered = TENON_TRY(lower(*flat, options, cache));

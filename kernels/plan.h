@@ -18,9 +18,10 @@
 namespace tenon::kernels {
 
 struct CompileOptions {
-  int threads = 1;            // team size of every kernel in a plan, >= 1
-  std::size_t max_plans = 8;  // plans kept, one for each set of input shapes
-  bool reference = false;     // plain-loop kernels only, no fusion: the oracle
+  int threads = 1;             // team size of every kernel in a plan, >= 1
+  bool lease_threads = false;  // computes share ThreadTokens: one-thread plans run when others compute
+  std::size_t max_plans = 8;   // plans kept, one for each set of input shapes
+  bool reference = false;      // plain-loop kernels only, no fusion: the oracle
   bool fuse = true;
   Limits limits;
 };
@@ -89,8 +90,21 @@ Result<std::shared_ptr<const Model>> compile(Graph graph, CompileOptions options
 
 /// What one compute may use; checked between operators.
 struct ComputeOptions {
-  const std::atomic<bool>* stop = nullptr;  // set by another thread: interrupted
+  const std::atomic<bool>* stop = nullptr;            // set by another thread: interrupted
+  const volatile std::uint32_t* interrupt = nullptr;  // as `stop`, for a word that is not ours
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
+};
+
+/// An input for one Context::run.
+struct RunInput {
+  std::size_t index = 0;
+  TensorView tensor;
+};
+/// Where Context::run writes an output.
+struct RunOutput {
+  std::size_t index = 0;
+  std::span<std::byte> out;
+  std::size_t written = 0;  // bytes, set by run
 };
 
 /// One inference at a time; calls from two threads at once give `busy`. Keeps its Model alive.
@@ -108,6 +122,12 @@ class Context {
   /// does not fit: then nothing is written. Needs a compute before; may be called any number of times.
   Result<std::size_t> get_output(std::size_t index, std::span<std::byte> out,
                                  const ComputeOptions& options = {});
+  /// Sets these inputs, computes, and writes these outputs, as one call. `stable`: nobody else writes the
+  /// inputs' bytes meanwhile, so that those which set_input would copy are read in place where operators can.
+  /// Outputs may overlap inputs. Afterwards inputs that were read in place count as not set, and outputs that
+  /// depend on them directly are gone. Errors: as those of the three calls; with too_large nothing is written.
+  Result<void> run(std::span<const RunInput> inputs, std::span<RunOutput> outputs, bool stable,
+                   const ComputeOptions& options = {});
   /// A copy of the output as a value.
   Result<Value> get_output_value(std::size_t index, const ComputeOptions& options = {});
   /// Type and concrete dims of an output of the last compute (or of the plan, when shapes are known before).
@@ -115,8 +135,10 @@ class Context {
   Result<std::size_t> output_bytes(std::size_t index) const;
 
   const Model& model() const;
-  const Statistics& statistics() const;
+  /// May be called while another thread uses the context.
+  Statistics statistics() const;
   void reset_statistics();
+  void set_timing(bool on);  // whether `nanoseconds` are measured; on by default
   void set_profiling(bool on);
   std::vector<StepInfo> steps() const;
 

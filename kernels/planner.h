@@ -44,6 +44,7 @@ struct PlanInput {
   std::size_t bytes = 0;
   bool early = false;      // its operators run in set_input; otherwise it is copied
   bool read_late = false;  // a late operator reads it or its early results: kept twice
+  bool in_place = false;   // all readers could read the caller's bytes, at any address
   std::size_t early_bytes = 0;
   std::vector<std::uint32_t> steps;
 };
@@ -57,6 +58,7 @@ struct PlanOutput {
 
 /// Immutable, shared by contexts.
 struct Plan {
+  int threads = 1;
   bool interpreted = false;  // no static plan: nothing else is set
   Spaces spaces;
   std::vector<PlanInput> inputs;

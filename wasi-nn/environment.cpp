@@ -1,6 +1,8 @@
 // Named models, loading and statistics; see environment.h.
 #include "wasi-nn/environment.h"
 
+#include "kernels/parallel.h"
+
 #include <sys/stat.h>
 
 #include <chrono>
@@ -99,6 +101,7 @@ GraphStatistics GraphCounters::sum() const {
 
 Environment::Environment(NnOptions options) : options_(std::move(options)) {
   for (std::string& folder : options_.writable_folders) folder = real_path(folder);
+  kernels::ThreadTokens::process().provide(std::max(options_.threads, 1));
 }
 
 kernels::CompileOptions Environment::compile_options() const {
@@ -106,6 +109,8 @@ kernels::CompileOptions Environment::compile_options() const {
   compile.threads = std::max(options_.threads, 1);
   compile.limits.max_tensor_bytes = options_.max_tensor_bytes;
   compile.limits.max_context_bytes = options_.max_context_bytes;
+  compile.limits.max_nodes = options_.max_operators;
+  compile.lease_threads = true;
   return compile;
 }
 
@@ -123,6 +128,22 @@ Result<void> Environment::add_graph(std::string_view spec) {
     return fail(ErrorCode::invalid_argument, "'{}': expected NAME=PATH or ENCODING::FOLDER", spec);
   }
   return add_named(std::string(spec.substr(0, equals)), std::string(spec.substr(equals + 1)), std::nullopt);
+}
+
+Result<void> Environment::add_graph_bytes(std::string name, std::span<const std::byte> bytes,
+                                          std::shared_ptr<const void> owner) {
+  if (name.empty()) return fail(ErrorCode::invalid_argument, "a graph needs a name");
+  const std::lock_guard lock(mutex_);
+  const auto [it, added] = named_.try_emplace(std::move(name));
+  if (!added) return fail(ErrorCode::invalid_argument, "two graphs are named '{}'", it->first);
+  it->second.bytes = bytes;
+  it->second.owner = std::move(owner);
+  return {};
+}
+
+void Environment::set_finder(FindModel finder) {
+  const std::lock_guard lock(mutex_);
+  finder_ = std::move(finder);
 }
 
 Result<void> Environment::add_named(std::string name, const std::string& path, std::optional<Format> format) {
@@ -174,16 +195,46 @@ Result<std::shared_ptr<LoadedGraph>> Environment::load(const std::string& name, 
   return graph;
 }
 
-Result<std::shared_ptr<LoadedGraph>> Environment::load_named(std::string_view name) {
-  NamedGraph* entry = nullptr;
+// Entries are never removed.
+Result<Environment::NamedGraph*> Environment::find_named(std::string_view name) {
+  FindModel finder;
   {
     const std::lock_guard lock(mutex_);
-    const auto it = named_.find(name);
-    if (it == named_.end()) return fail(ErrorCode::not_found, "no graph is registered as '{}'", name);
-    entry = &it->second;  // entries are never removed
+    if (const auto it = named_.find(name); it != named_.end()) return &it->second;
+    finder = finder_;
   }
+  const auto unknown = [&] { return fail(ErrorCode::not_found, "no graph is registered as '{}'", name); };
+  if (!finder) return unknown();
+  const auto found = finder(name);
+  if (!found) return unknown();
+  std::string path;
+  if (!found->path.empty()) path = TENON_TRY(model_file(found->path));
+  const std::lock_guard lock(mutex_);
+  const auto [it, added] = named_.try_emplace(std::string(name));
+  if (added) {  // otherwise another thread was faster
+    it->second.path = std::move(path);
+    it->second.bytes = found->bytes;
+    it->second.owner = found->owner;
+  }
+  return &it->second;
+}
+
+Result<std::shared_ptr<LoadedGraph>> Environment::load_named(std::string_view name) {
+  NamedGraph* entry = TENON_TRY(find_named(name));
   const std::lock_guard lock(entry->mutex);
   if (entry->loaded) return entry->loaded;
+  if (entry->path.empty()) {
+    const auto format = detect_format(entry->bytes);
+    if (!format) return fail(ErrorCode::invalid_encoding, "'{}': of no known model format", name);
+    entry->loaded = TENON_TRY(load(std::string(name), *format,
+                                   ModelSource{.file = std::string(name),
+                                               .bytes = entry->bytes,
+                                               .owner = entry->owner,
+                                               .folder = {},
+                                               .access = FileAccess::kRead,
+                                               .limits = compile_options().limits}));
+    return entry->loaded;
+  }
   const FileAccess access = access_for(entry->path);
   const auto file = TENON_TRY(MappedFile::open(entry->path, access));
   ModelSource source{.file = entry->path,
@@ -199,7 +250,7 @@ Result<std::shared_ptr<LoadedGraph>> Environment::load_named(std::string_view na
 }
 
 Result<std::shared_ptr<LoadedGraph>> Environment::load_bytes(
-    std::span<const std::span<const std::byte>> builders, uint32_t encoding) {
+    std::span<const std::span<const std::byte>> builders, uint32_t encoding, const Dialect& spoken) {
   if (builders.empty()) return fail(ErrorCode::invalid_argument, "no graph builder is given");
   uint64_t total = 0;
   for (const auto& builder : builders) total += builder.size();
@@ -207,7 +258,8 @@ Result<std::shared_ptr<LoadedGraph>> Environment::load_bytes(
     return fail(ErrorCode::too_large, "a model of {} bytes; the limit is {}", total,
                 options_.max_model_bytes);
   }
-  const Format format = TENON_TRY(resolve_encoding(encoding, builders[0]));
+  const Format format = TENON_TRY(resolve_encoding(encoding, builders[0], spoken));
+  auto quota = TENON_TRY(take_quota(total));
   if (format == Format::onnx && builders.size() != 1) {
     return fail(ErrorCode::invalid_argument, "an ONNX model is one byte array, {} are given",
                 builders.size());
@@ -224,7 +276,27 @@ Result<std::shared_ptr<LoadedGraph>> Environment::load_bytes(
                      .folder = {},
                      .access = FileAccess::kRead,
                      .limits = compile_options().limits};
-  return load(source.file, format, source);
+  auto graph = TENON_TRY(load(source.file, format, source));
+  graph->quota = std::move(quota);
+  return graph;
+}
+
+// Room for a guest's model, given back when the result dies.
+Result<std::shared_ptr<const void>> Environment::take_quota(uint64_t bytes) {
+  uint64_t used = loaded_bytes_->load();
+  do {
+    if (used > options_.max_loaded_bytes || bytes > options_.max_loaded_bytes - used) {
+      return fail(ErrorCode::too_large, "{} bytes of models are loaded, {} more exceed the limit of {}", used,
+                  bytes, options_.max_loaded_bytes);
+    }
+  } while (!loaded_bytes_->compare_exchange_weak(used, used + bytes));
+  return std::shared_ptr<const void>(
+      loaded_bytes_.get(), [counter = loaded_bytes_, bytes](const void*) { counter->fetch_sub(bytes); });
+}
+
+void Environment::remember_error(const std::string& message) {
+  const std::lock_guard lock(mutex_);
+  last_error_ = message;
 }
 
 std::vector<GraphStatistics> Environment::statistics() const {
@@ -241,6 +313,8 @@ std::string Environment::statistics_text() const {
                         static_cast<double>(s.load_nanoseconds) / 1e6, s.contexts);
     text += line("set_input", s.set_input) + line("compute", s.compute) + line("get_output", s.get_output);
   }
+  const std::lock_guard lock(mutex_);
+  if (!last_error_.empty()) text += fmt::format("last error: {}\n", last_error_);
   return text;
 }
 

@@ -2,6 +2,9 @@
 // handles.
 #pragma once
 
+#include <atomic>
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -18,14 +21,19 @@ namespace tenon::nn {
 
 // Settings of an environment; the defaults suit a command line.
 struct NnOptions {
-  int threads = 1;                               // of one compute
+  int threads = 1;                               // that computes of this process may use together
+  bool timing = true;                            // measure the time of calls
+  DialectId dialect = DialectId::automatic;      // of guests whose imports do not tell
   bool target_fallback = false;                  // gpu and tpu run on the cpu instead of being refused
   uint64_t max_model_bytes = uint64_t{1} << 31;  // that a guest may pass to load
   uint64_t max_tensor_bytes = uint64_t{1} << 31;
   uint64_t max_context_bytes = uint64_t{1} << 32;
-  uint32_t max_graphs = 1024;  // live handles of one guest
+  uint64_t max_loaded_bytes = uint64_t{1} << 32;  // of all models that guests have passed and not released
+  uint64_t max_operators = 1u << 20;              // of one model
+  uint32_t max_graphs = 1024;                     // live handles of one guest
   uint32_t max_contexts = 4096;
-  std::vector<std::string> writable_folders;  // files below these are read, not mapped
+  std::chrono::nanoseconds max_compute_time{0};  // of one inference, checked between operators; 0: no limit
+  std::vector<std::string> writable_folders;     // files below these are read, not mapped
 };
 
 struct GraphStatistics {
@@ -58,7 +66,17 @@ class GraphCounters {
 struct LoadedGraph {
   std::shared_ptr<const kernels::Model> model;
   std::shared_ptr<GraphCounters> counters;
+  std::shared_ptr<const void> quota;  // gives back its part of max_loaded_bytes
 };
+
+// A model that the embedder's callback found for a name: a path, or bytes that `owner` keeps alive.
+struct FoundModel {
+  std::string path;
+  std::span<const std::byte> bytes;
+  std::shared_ptr<const void> owner;
+};
+// Gives nothing when it knows no such model. Any thread may call it.
+using FindModel = std::function<std::optional<FoundModel>(std::string_view name)>;
 
 class Environment {
  public:
@@ -72,6 +90,14 @@ class Environment {
   // Errors: invalid_argument (form, name taken), not_found.
   Result<void> add_graph(std::string_view spec);
 
+  // Registers a model whose bytes `owner` keeps alive and unchanged. Errors: invalid_argument (name taken).
+  Result<void> add_graph_bytes(std::string name, std::span<const std::byte> bytes,
+                               std::shared_ptr<const void> owner);
+  // Asked once for each name that is not registered; what it finds is registered.
+  void set_finder(FindModel finder);
+  // Before the first graph is loaded.
+  NnOptions& mutable_options() { return options_; }
+
   // Files below this folder are read, not mapped, from now on (as NnOptions::writable_folders).
   void add_writable_folder(const std::string& folder);
 
@@ -79,21 +105,29 @@ class Environment {
   Result<std::shared_ptr<LoadedGraph>> load_named(std::string_view name);
   // A model that a guest passes as bytes: they are copied once, since the guest may change them.
   Result<std::shared_ptr<LoadedGraph>> load_bytes(std::span<const std::span<const std::byte>> builders,
-                                                  uint32_t encoding);
+                                                  uint32_t encoding,
+                                                  const Dialect& spoken = dialect(DialectId::automatic));
+
+  // Of any guest's last call that failed; part of the statistics.
+  void remember_error(const std::string& message);
 
   std::vector<GraphStatistics> statistics() const;
-  // A table for people, one block for each graph; empty when no graph was loaded.
+  // A table for people, one block for each graph, then the last error; empty when nothing happened.
   std::string statistics_text() const;
 
  private:
   struct NamedGraph {
-    std::string path;
-    std::optional<Format> format;  // nothing: detect
-    std::mutex mutex;              // held while loading, so that it happens once
+    std::string path;  // empty: `bytes`
+    std::span<const std::byte> bytes;
+    std::shared_ptr<const void> owner;  // of bytes
+    std::optional<Format> format;       // nothing: detect
+    std::mutex mutex;                   // held while loading, so that it happens once
     std::shared_ptr<LoadedGraph> loaded;
   };
 
   Result<void> add_named(std::string name, const std::string& path, std::optional<Format> format);
+  Result<NamedGraph*> find_named(std::string_view name);
+  Result<std::shared_ptr<const void>> take_quota(uint64_t bytes);
   FileAccess access_for(const std::string& path) const;
   Result<std::shared_ptr<LoadedGraph>> load(const std::string& name, Format format,
                                             const ModelSource& source);
@@ -102,8 +136,11 @@ class Environment {
   NnOptions options_;
   mutable std::mutex mutex_;
   std::map<std::string, NamedGraph, std::less<>> named_;
+  FindModel finder_;
+  std::shared_ptr<std::atomic<uint64_t>> loaded_bytes_ = std::make_shared<std::atomic<uint64_t>>(0);
   std::vector<std::shared_ptr<GraphCounters>> counters_;
   uint64_t bytes_loads_ = 0;
+  std::string last_error_;
 };
 
 // Reads and compiles a model file outside any environment (tools).

@@ -1,11 +1,13 @@
 // What tenon-nn.so exports: wasi-nn for guests and the `tenon nn` tools, behind engine/runtime/nn_plugin.h.
 #include "engine/runtime/nn_plugin.h"
 
+#include <deque>
+#include <mutex>
 #include <thread>
 
 #include "engine/runtime/plugin.h"
 #include "kernels/plan.h"
-#include "wasi-nn/abi/ephemeral.h"
+#include "wasi-nn/abi/functions.h"
 #include "wasi-nn/nn_context.h"
 #include "wasi-nn/tool_cli.h"
 
@@ -14,11 +16,21 @@ namespace {
 
 class Guest final : public NnGuest {
  public:
-  explicit Guest(nn::Environment& environment) : context_(environment) {}
-  void* data() override { return &context_; }
+  explicit Guest(nn::Environment& environment) : environment_(environment), context_(environment) {}
+  void* data(const NnCaller& caller) override {
+    nn::DialectId dialect = environment_.options().dialect;
+    if (dialect == nn::DialectId::automatic && caller.wasmedge) dialect = nn::DialectId::wasmedge;
+    const std::lock_guard lock(mutex_);
+    for (nn::Binding& b : bindings_)
+      if (b.dialect == dialect && b.shared_memory == caller.shared_memory) return &b;
+    return &bindings_.emplace_back(&context_, dialect, caller.shared_memory);
+  }
 
  private:
+  nn::Environment& environment_;
   nn::NnContext context_;
+  std::mutex mutex_;
+  std::deque<nn::Binding> bindings_;
 };
 
 ErrorCategory category(kernels::ErrorCode code) {
@@ -35,21 +47,64 @@ class PluginEnvironment final : public NnEnvironment {
  public:
   explicit PluginEnvironment(nn::NnOptions options) : environment_(std::move(options)) {}
 
-  Result<void> add_graph(std::string_view spec) override {
-    auto added = environment_.add_graph(spec);
-    if (added) return {};
-    return std::unexpected(Error{category(added.error().code), added.error().message, std::nullopt});
+  Result<void> add_graph(std::string_view spec) override { return translate(environment_.add_graph(spec)); }
+  Result<void> add_graph_bytes(std::string name, std::span<const std::byte> bytes,
+                               std::shared_ptr<const void> owner) override {
+    return translate(environment_.add_graph_bytes(std::move(name), bytes, std::move(owner)));
+  }
+  void set_finder(std::function<std::optional<NnFoundModel>(std::string_view)> finder) override {
+    environment_.set_finder(
+        [finder = std::move(finder)](std::string_view name) -> std::optional<nn::FoundModel> {
+          auto found = finder(name);
+          if (!found) return std::nullopt;
+          return nn::FoundModel{std::move(found->path), found->bytes, std::move(found->owner)};
+        });
+  }
+  void set(NnSetting setting, u64 value) override;
+  Result<void> set_abi(std::string_view name) override {
+    const auto dialect = nn::parse_dialect(name);
+    if (!dialect) {
+      return std::unexpected(Error{
+          ErrorCategory::usage,
+          fmt::format("\"{}\" is no wasi-nn ABI; there are {}", name, nn::dialect_names()), std::nullopt});
+    }
+    environment_.mutable_options().dialect = *dialect;
+    return {};
   }
   void add_guest_folder(std::string_view path) override {
     environment_.add_writable_folder(std::string(path));
   }
   std::unique_ptr<NnGuest> new_guest() override { return std::make_unique<Guest>(environment_); }
-  std::span<const HostFuncDesc> functions() const override { return nn::ephemeral_functions(); }
+  std::span<const HostFuncDesc> functions(bool memory64) const override { return nn::nn_functions(memory64); }
   std::string statistics_text() const override { return environment_.statistics_text(); }
 
  private:
+  static Result<void> translate(const kernels::Result<void>& result) {
+    if (result) return {};
+    return std::unexpected(Error{category(result.error().code), result.error().message, std::nullopt});
+  }
+
   nn::Environment environment_;
 };
+
+void PluginEnvironment::set(NnSetting setting, u64 value) {
+  nn::NnOptions& o = environment_.mutable_options();
+  const u32 handles = static_cast<u32>(std::min<u64>(value, 0xffffffff));
+  switch (setting) {
+    case NnSetting::max_model_bytes: o.max_model_bytes = value; break;
+    case NnSetting::max_loaded_bytes: o.max_loaded_bytes = value; break;
+    case NnSetting::max_tensor_bytes: o.max_tensor_bytes = value; break;
+    case NnSetting::max_context_bytes: o.max_context_bytes = value; break;
+    case NnSetting::max_operators: o.max_operators = value; break;
+    case NnSetting::max_graphs: o.max_graphs = handles; break;
+    case NnSetting::max_contexts: o.max_contexts = handles; break;
+    case NnSetting::max_compute_micros:
+      o.max_compute_time = std::chrono::microseconds(std::min<u64>(value, u64{1} << 40));
+      break;
+    case NnSetting::target_fallback: o.target_fallback = value != 0; break;
+    case NnSetting::timing: o.timing = value != 0; break;
+  }
+}
 
 Result<std::unique_ptr<NnEnvironment>> create_environment(const NnPluginOptions& options) {
   const u32 processors = std::max(std::thread::hardware_concurrency(), 1u);

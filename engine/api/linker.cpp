@@ -65,6 +65,32 @@ bool read_types(const uint8_t* kinds, size_t count, std::vector<ValType>& out) {
   return true;
 }
 
+// What wasi-nn has to know of a module. The memory is the one that host functions see: the exported "memory",
+// else the first. Guests for WasmEdge import its functions, or are built with its crate, whose name is in the name
+// section.
+NnCaller nn_caller(const Module& module) {
+  NnCaller caller;
+  const Export* memory = module.find_export("memory");
+  const u32 index = memory && memory->kind == ExternKind::memory ? memory->index : 0;
+  if (index < module.memories.size()) {
+    caller.memory64 = module.memories[index].is64;
+    caller.shared_memory = module.memories[index].shared;
+  }
+  u32 function = 0;
+  for (const Import& import : module.imports) {
+    if (import.kind() != ExternKind::func) continue;
+    const bool nn = import.module == "wasi_ephemeral_nn";
+    static constexpr std::string_view kTheirs[] = {"load_by_name_with_config", "compute_single",
+                                                   "get_output_single", "fini_single", "unload"};
+    const bool theirs = std::ranges::find(kTheirs, import.name) != std::end(kTheirs);
+    const bool crate = function < module.names.functions.size() &&
+                       module.names.functions[function].find("wasmedge_wasi_nn") != std::string_view::npos;
+    caller.wasmedge = caller.wasmedge || (nn && (theirs || crate));
+    ++function;
+  }
+  return caller;
+}
+
 tenon_error_t* bind_store(tenon_linker_t* linker, const tenon_store_t* store) {
   if (linker->only_store && linker->only_store != store)
     return api::usage_error("this linker already holds definitions of another store");
@@ -155,7 +181,9 @@ tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* s
       if (!guest) guest = nn->environment->new_guest();
       if (std::find(store->keep.begin(), store->keep.end(), nn) == store->keep.end())
         store->keep.push_back(nn);
-      for (const HostFuncDesc& desc : nn->environment->functions()) with_nn.define(desc, guest->data());
+      const NnCaller caller = nn_caller(*module->module);
+      for (const HostFuncDesc& desc : nn->environment->functions(caller.memory64))
+        with_nn.define(desc, guest->data(caller));
     }
   }
   auto instance = names->instantiate(*store->store, module->module);

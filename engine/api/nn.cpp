@@ -4,6 +4,20 @@
 
 using namespace tenon;
 
+namespace {
+
+std::span<const std::byte> byte_span(const void* bytes, size_t size) {
+  return {static_cast<const std::byte*>(bytes), size};
+}
+
+// Calls `release` when the last copy dies.
+std::shared_ptr<const void> owner_of(void (*release)(void*), void* env) {
+  if (!release) return nullptr;
+  return {env, [release](const void* p) { release(const_cast<void*>(p)); }};
+}
+
+}  // namespace
+
 tenon_error_t* tenon_nn_new(uint32_t threads, tenon_nn_t** out) {
   auto plugin = nn_plugin();
   if (!plugin) return api::make_error(plugin.error());
@@ -18,6 +32,33 @@ void tenon_nn_delete(tenon_nn_t* nn) { delete nn; }
 tenon_error_t* tenon_nn_add_graph(tenon_nn_t* nn, const char* spec) {
   auto added = nn->state->environment->add_graph(spec);
   return added ? nullptr : api::make_error(added.error());
+}
+
+tenon_error_t* tenon_nn_add_graph_bytes(tenon_nn_t* nn, const char* name, const void* bytes, size_t size,
+                                        void (*release)(void*), void* release_env) {
+  auto added =
+      nn->state->environment->add_graph_bytes(name, byte_span(bytes, size), owner_of(release, release_env));
+  return added ? nullptr : api::make_error(added.error());
+}
+
+void tenon_nn_set_finder(tenon_nn_t* nn, tenon_nn_find_t find, void* env) {
+  nn->state->environment->set_finder([find, env](std::string_view name) -> std::optional<NnFoundModel> {
+    tenon_nn_model_t model = {};
+    if (!find(env, name.data(), name.size(), &model)) return std::nullopt;
+    return NnFoundModel{model.path ? model.path : "", byte_span(model.bytes, model.size),
+                        owner_of(model.release, model.release_env)};
+  });
+}
+
+void tenon_nn_set(tenon_nn_t* nn, tenon_nn_setting_t setting, uint64_t value) {
+  static_assert(TENON_NN_TIMING == static_cast<int>(NnSetting::timing));
+  if (setting >= TENON_NN_MAX_MODEL_BYTES && setting <= TENON_NN_TIMING)
+    nn->state->environment->set(static_cast<NnSetting>(setting), value);
+}
+
+tenon_error_t* tenon_nn_set_abi(tenon_nn_t* nn, const char* abi) {
+  auto set = nn->state->environment->set_abi(abi);
+  return set ? nullptr : api::make_error(set.error());
 }
 
 void tenon_nn_add_guest_folder(tenon_nn_t* nn, const char* path) {

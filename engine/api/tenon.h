@@ -335,12 +335,47 @@ TENON_API tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_m
 
 /* ---- wasi-nn (loads tenon-nn.so) ---- */
 
-/* `threads`: 0 for as many as processors. Errors: not_found, io, unsupported (the plugin). */
+/* `threads`: that all computes of the process use together, 0 for as many as processors. Errors: not_found, io, unsupported (the plugin). */
 TENON_API tenon_error_t* tenon_nn_new(uint32_t threads, tenon_nn_t** out);
 /* Linkers and stores keep what they need. */
 TENON_API void tenon_nn_delete(tenon_nn_t* nn);
-/* "NAME=PATH": guests load it by that name. Errors: usage, not_found. */
+/* "NAME=PATH" (a model file, or a folder that holds one) or "ENCODING::FOLDER" (the name is the folder's): guests
+ * load it by that name. Errors: usage, not_found. */
 TENON_API tenon_error_t* tenon_nn_add_graph(tenon_nn_t* nn, const char* spec);
+/* A model in memory, not copied: `bytes` stay unchanged until `release` is called (it may be null), when nothing
+ * uses them any more, also if this fails. Error: usage (the name is taken). */
+TENON_API tenon_error_t* tenon_nn_add_graph_bytes(tenon_nn_t* nn, const char* name, const void* bytes,
+                                                  size_t size, void (*release)(void* release_env),
+                                                  void* release_env);
+/* What a finder gives: a path, or bytes as for tenon_nn_add_graph_bytes. */
+typedef struct tenon_nn_model {
+  const char* path; /* null: bytes; copied before the next call of the finder on this thread */
+  const void* bytes;
+  size_t size;
+  void (*release)(void* release_env);
+  void* release_env;
+} tenon_nn_model_t;
+/* Called for names that are not registered, on the guest's thread, also on several at once; `name` is the guest's:
+ * any bytes, no terminating zero. False when there is no such model. What it gives is registered under the name. */
+typedef bool (*tenon_nn_find_t)(void* env, const char* name, size_t name_size, tenon_nn_model_t* model);
+TENON_API void tenon_nn_set_finder(tenon_nn_t* nn, tenon_nn_find_t find, void* env);
+/* Settings, made before guests load. */
+typedef enum tenon_nn_setting {
+  TENON_NN_MAX_MODEL_BYTES,    /* of one model that a guest passes; 2 GiB */
+  TENON_NN_MAX_LOADED_BYTES,   /* of all of them that are open; 4 GiB */
+  TENON_NN_MAX_TENSOR_BYTES,   /* of one tensor; 2 GiB */
+  TENON_NN_MAX_CONTEXT_BYTES,  /* activations of one context; 4 GiB */
+  TENON_NN_MAX_OPERATORS,      /* of one model; 2^20 */
+  TENON_NN_MAX_GRAPHS,         /* open handles of one guest; 1024 */
+  TENON_NN_MAX_CONTEXTS,       /* likewise; 4096 */
+  TENON_NN_MAX_COMPUTE_MICROS, /* of one inference, looked at between operators; 0: no limit */
+  TENON_NN_TARGET_FALLBACK,    /* 1: execution targets gpu and tpu mean the cpu; 0: they are refused */
+  TENON_NN_TIMING              /* 1: statistics have times; 0: each call saves reading the clock twice */
+} tenon_nn_setting_t;
+TENON_API void tenon_nn_set(tenon_nn_t* nn, tenon_nn_setting_t setting, uint64_t value);
+/* How guests number encodings, types and errors: "auto" (by their imports, and by size), "witx", "wit",
+ * "wasmedge", "older" (u8 is 2). Error: usage. */
+TENON_API tenon_error_t* tenon_nn_set_abi(tenon_nn_t* nn, const char* abi);
 /* Guests can write below this folder of the host: models there are read, not mapped, because a mapping of a
  * file that shrinks would end the process. Call it before guests load. */
 TENON_API void tenon_nn_add_guest_folder(tenon_nn_t* nn, const char* path);

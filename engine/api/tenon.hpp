@@ -476,6 +476,16 @@ class Nn {
   Result<void> add_graph(const std::string& spec) {
     return Result<void>(tenon_nn_add_graph(get(), spec.c_str()));
   }
+  // `bytes` stay unchanged until `release`(`env`) is called.
+  Result<void> add_graph_bytes(const std::string& name, std::string_view bytes,
+                               void (*release)(void*) = nullptr, void* env = nullptr) {
+    return Result<void>(
+        tenon_nn_add_graph_bytes(get(), name.c_str(), bytes.data(), bytes.size(), release, env));
+  }
+  // `env` outlives the guests.
+  void finder(tenon_nn_find_t find, void* env) { tenon_nn_set_finder(get(), find, env); }
+  void set(tenon_nn_setting_t setting, uint64_t value) { tenon_nn_set(get(), setting, value); }
+  Result<void> abi(const std::string& name) { return Result<void>(tenon_nn_set_abi(get(), name.c_str())); }
   // Models below this folder of the host are read, not mapped: guests can write there.
   void add_guest_folder(const std::string& path) { tenon_nn_add_guest_folder(get(), path.c_str()); }
   std::string statistics() const {

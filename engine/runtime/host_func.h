@@ -57,11 +57,13 @@ inline GuestMemory guest_memory(const HostFunc& f) {
 // An address that the function itself checks (GuestMemory::at), for buffers whose size is not a parameter.
 enum class GuestAddr : u32 {};
 
-// A checked pointer to one T in guest memory; any alignment, so values pass through memcpy.
-template <class T>
+// A checked pointer to one T in guest memory; any alignment, so values pass through memcpy. A is the type of
+// addresses: u32, or u64 for functions of guests with a 64-bit memory.
+template <class T, class A = u32>
 class GuestPtr {
  public:
   using Value = T;
+  using Address = A;
   static_assert(std::is_trivially_copyable_v<T>);
   GuestPtr() = default;
   explicit GuestPtr(u8* p) : p_(p) {}
@@ -78,20 +80,21 @@ class GuestPtr {
 };
 
 // A checked (pointer, count) pair: two Wasm parameters.
-template <class T>
+template <class T, class A = u32>
 class GuestSpan {
  public:
   using Value = T;
+  using Address = A;
   static_assert(std::is_trivially_copyable_v<T>);
   GuestSpan() = default;
-  GuestSpan(u8* p, u32 count) : p_(p), count_(count) {}
-  u32 size() const { return count_; }
-  T load(u32 i) const {
+  GuestSpan(u8* p, A count) : p_(p), count_(count) {}
+  A size() const { return count_; }
+  T load(A i) const {
     T v;
     std::memcpy(&v, p_ + u64{i} * sizeof(T), sizeof v);
     return v;
   }
-  void store(u32 i, const T& v) const { std::memcpy(p_ + u64{i} * sizeof(T), &v, sizeof v); }
+  void store(A i, const T& v) const { std::memcpy(p_ + u64{i} * sizeof(T), &v, sizeof v); }
   std::span<u8> bytes() const { return {p_, u64{count_} * sizeof(T)}; }
   std::string_view view() const
     requires(sizeof(T) == 1)
@@ -101,7 +104,7 @@ class GuestSpan {
 
  private:
   u8* p_ = nullptr;
-  u32 count_ = 0;
+  A count_ = 0;
 };
 
 // What is wrong with the arguments of a call, found before the function runs.
@@ -115,12 +118,12 @@ namespace host_detail {
 
 template <class T>
 inline constexpr bool kIsGuestPtr = false;
-template <class T>
-inline constexpr bool kIsGuestPtr<GuestPtr<T>> = true;
+template <class T, class A>
+inline constexpr bool kIsGuestPtr<GuestPtr<T, A>> = true;
 template <class T>
 inline constexpr bool kIsGuestSpan = false;
-template <class T>
-inline constexpr bool kIsGuestSpan<GuestSpan<T>> = true;
+template <class T, class A>
+inline constexpr bool kIsGuestSpan<GuestSpan<T, A>> = true;
 
 // The Wasm scalars that carry a list of C++ parameters.
 template <class... S>
@@ -133,9 +136,9 @@ constexpr auto scalars_of() {
   if constexpr (std::is_same_v<T, GuestMemory>)
     return Scalars<>{};
   else if constexpr (kIsGuestSpan<T>)
-    return Scalars<u32, u32>{};
+    return Scalars<typename T::Address, typename T::Address>{};
   else if constexpr (kIsGuestPtr<T>)
-    return Scalars<u32>{};
+    return Scalars<typename T::Address>{};
   else if constexpr (std::is_same_v<T, f32> || std::is_same_v<T, f64>)
     return Scalars<T>{};
   else if constexpr (sizeof(T) == 8)
@@ -181,12 +184,14 @@ ArgError read_param(const GuestMemory& m, const Slot*& s, T& out) {
   if constexpr (std::is_same_v<T, GuestMemory>) {
     out = m;
   } else if constexpr (kIsGuestPtr<T>) {
-    u8* p = m.at((s++)->u32_, sizeof(typename T::Value));
+    u8* p = m.at(read_slot<typename T::Address>(*s++), sizeof(typename T::Value));
     out = T{p};
     if (!p) return ArgError::out_of_bounds;
   } else if constexpr (kIsGuestSpan<T>) {
-    const u32 address = (s++)->u32_, count = (s++)->u32_;
-    u8* p = m.at(address, u64{count} * sizeof(typename T::Value));
+    const auto address = read_slot<typename T::Address>(*s++);
+    const auto count = read_slot<typename T::Address>(*s++);
+    constexpr u64 kMost = ~u64{0} / sizeof(typename T::Value);
+    u8* p = count <= kMost ? m.at(address, u64{count} * sizeof(typename T::Value)) : nullptr;
     out = T{p, count};
     if (!p) return ArgError::out_of_bounds;
   } else if constexpr (std::is_floating_point_v<T>) {
@@ -216,16 +221,28 @@ struct OutsOf<Traits, R> {
   using type = typename Traits::template Outs<R>;
 };
 
+template <class Traits>
+struct AddressOf {
+  using type = u32;
+};
+template <class Traits>
+  requires requires { typename Traits::Address; }
+struct AddressOf<Traits> {
+  using type = typename Traits::Address;
+};
+
 template <class Traits, auto Fn, class FnType, class Outs>
 struct Binder;
 template <class Traits, auto Fn, class R, class Ctx, class... P, class... Out>
 struct Binder<Traits, Fn, R (*)(Ctx&, P...), std::tuple<Out...>> {
-  using Params = Flatten<P..., GuestPtr<Out>...>;
+  template <class T>
+  using OutPtr = GuestPtr<T, typename AddressOf<Traits>::type>;
+  using Params = Flatten<P..., OutPtr<Out>...>;
   using WasmResult = typename Traits::template WasmResult<R>;
 
   static Status invoke(HostFunc& host, const Slot* args, Slot* result) {
     const GuestMemory memory = guest_memory(host);
-    std::tuple<P..., GuestPtr<Out>...> params;
+    std::tuple<P..., OutPtr<Out>...> params;
     ArgError error = ArgError::none;
     std::apply([&](auto&... p) { (void)(((error = read_param(memory, args, p)) == ArgError::none) && ...); },
                params);
@@ -235,7 +252,7 @@ struct Binder<Traits, Fn, R (*)(Ctx&, P...), std::tuple<Out...>> {
   template <class Tuple, std::size_t... I, std::size_t... J>
   static Status call(HostFunc& host, Slot* result, ArgError error, Tuple& params, std::index_sequence<I...>,
                      std::index_sequence<J...>) {
-    const std::tuple<GuestPtr<Out>...> outs{std::get<sizeof...(P) + J>(params)...};
+    const std::tuple<OutPtr<Out>...> outs{std::get<sizeof...(P) + J>(params)...};
     return Traits::template finish<R>(
         host, result, error,
         [&]() -> R { return Fn(Traits::template context<Ctx>(host), std::get<I>(params)...); }, outs);
@@ -278,6 +295,7 @@ struct Binder<Traits, Fn, R (*)(Ctx&, P...), std::tuple<Out...>> {
 // runs. Traits says what a call means in this interface:
 //   template <class Ctx> static Ctx& context(HostFunc&);
 //   template <class R> using WasmResult = …;        u32, u64, f32, f64 or void
+//   using Address = u64;                            optional: pointers of outs are i64
 //   template <class R> using Outs = std::tuple<T…>; optional: results that go through pointer parameters,
 //   which
 //                                                   follow P… in the Wasm signature and are checked like them

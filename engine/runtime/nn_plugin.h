@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,11 +17,39 @@ struct NnPluginOptions {
   u32 threads = 0;  // that inference may use; 0: as many as processors
 };
 
+// Numbers that an environment can be told before guests load.
+enum class NnSetting : u8 {
+  max_model_bytes,     // of one model that a guest passes
+  max_loaded_bytes,    // of all of them together
+  max_tensor_bytes,    // of one tensor
+  max_context_bytes,   // activations of one context
+  max_operators,       // of one model
+  max_graphs,          // open handles of one guest
+  max_contexts,        // likewise
+  max_compute_micros,  // of one inference; 0: no limit
+  target_fallback,     // 1: gpu and tpu mean the cpu
+  timing,              // 0: calls are counted, not timed
+};
+
+// What a module's imports and memory tell about its wasi-nn calls.
+struct NnCaller {
+  bool memory64 = false;       // pointers and lengths are i64
+  bool shared_memory = false;  // other threads may write it during a call
+  bool wasmedge = false;       // built for WasmEdge's variant
+};
+
 // One guest's handles. Outlives the store that calls through it; destroy it after the store.
 class NnGuest {
  public:
   virtual ~NnGuest() = default;
-  virtual void* data() = 0;  // HostFunc::data for NnEnvironment::functions()
+  virtual void* data(const NnCaller& caller) = 0;  // HostFunc::data for NnEnvironment::functions()
+};
+
+// A model that an embedder's callback found: a path, or bytes that `owner` keeps alive and unchanged.
+struct NnFoundModel {
+  std::string path;
+  std::span<const std::byte> bytes;
+  std::shared_ptr<const void> owner;
 };
 
 // Named models and statistics, shared by any number of guests and threads.
@@ -29,12 +58,20 @@ class NnEnvironment {
   virtual ~NnEnvironment() = default;
   // "NAME=PATH": a model file, or a folder that holds one. Errors: usage, not_found.
   virtual Result<void> add_graph(std::string_view spec) = 0;
+  // A model in memory. Errors: usage (the name is taken).
+  virtual Result<void> add_graph_bytes(std::string name, std::span<const std::byte> bytes,
+                                       std::shared_ptr<const void> owner) = 0;
+  // Asked for names that are not registered, from any thread.
+  virtual void set_finder(std::function<std::optional<NnFoundModel>(std::string_view name)> finder) = 0;
+  virtual void set(NnSetting setting, u64 value) = 0;
+  // How guests number things whose imports do not tell: auto, witx, wit, wasmedge, older. Error: usage.
+  virtual Result<void> set_abi(std::string_view name) = 0;
   // Guests can write below this folder: models there are read, not mapped, since a mapping of a file that
   // shrinks would end the process. Holds for graphs that are loaded after the call.
   virtual void add_guest_folder(std::string_view path) = 0;
   virtual std::unique_ptr<NnGuest> new_guest() = 0;
-  // The host functions of all wasi-nn modules (wasi_ephemeral_nn, …).
-  virtual std::span<const HostFuncDesc> functions() const = 0;
+  // The host functions of all wasi-nn modules (wasi_ephemeral_nn, tenon_nn, wasi_nn).
+  virtual std::span<const HostFuncDesc> functions(bool memory64) const = 0;
   // For people: for each graph calls, time, bytes viewed and copied. Empty when nothing was loaded.
   virtual std::string statistics_text() const = 0;
 };

@@ -1,5 +1,6 @@
-// wasi-nn for guests in C and C++: the module wasi_ephemeral_nn with exactly the ABI of wasi-nn.witx.
-// Declarations only; the engine is the implementation. Nothing beyond the six standard functions.
+// wasi-nn for guests in C and C++: the module wasi_ephemeral_nn with exactly the ABI of wasi-nn.witx, and the two of
+// WasmEdge's additions that release handles. Declarations only; the engine is the implementation. On wasm64 pointers
+// and sizes are 64 bits (tensors are records of 40 bytes), which the standard leaves open.
 #ifndef WASI_NN_H
 #define WASI_NN_H
 
@@ -47,37 +48,47 @@ enum wasi_nn_encoding {
 // $execution_target
 enum wasi_nn_target { WASI_NN_CPU = 0, WASI_NN_GPU = 1, WASI_NN_TPU = 2 };
 
+// Lengths and sizes in memory.
+#ifdef __wasm64__
+typedef uint64_t wasi_nn_size;
+#else
+typedef uint32_t wasi_nn_size;
+#endif
+
 typedef uint32_t wasi_nn_graph;
 typedef uint32_t wasi_nn_context;
 
 // A byte array of the model (ONNX: one, the file).
 typedef struct {
   const uint8_t* data;
-  uint32_t size;
+  wasi_nn_size size;
 } wasi_nn_builder;
 
 // A tensor: dense, row-major, little-endian. `dims` are `rank` 32-bit lengths; `size` is the length of `data`
 // in bytes. The engine reads `data` before wasi_nn_set_input returns; it may be reused afterwards.
 typedef struct {
   const uint32_t* dims;
-  uint32_t rank;
+  wasi_nn_size rank;
   uint8_t type;  // enum wasi_nn_type
   const uint8_t* data;
-  uint32_t size;
+  wasi_nn_size size;
 } wasi_nn_tensor;
 
 #ifdef __wasm32__
 typedef char wasi_nn_tensor_has_20_bytes[sizeof(wasi_nn_tensor) == 20 ? 1 : -1];
 #endif
+#ifdef __wasm64__
+typedef char wasi_nn_tensor_has_40_bytes[sizeof(wasi_nn_tensor) == 40 ? 1 : -1];
+#endif
 
 // Loads a model from `count` byte arrays.
 WASI_NN_IMPORT("load")
-int32_t wasi_nn_load(const wasi_nn_builder* builders, uint32_t count, uint32_t encoding, uint32_t target,
+int32_t wasi_nn_load(const wasi_nn_builder* builders, wasi_nn_size count, uint32_t encoding, uint32_t target,
                      wasi_nn_graph* graph);
 
 // Finds a model that the host was started with (tenon run --nn-graph NAME=FILE); WASI_NN_NOT_FOUND otherwise.
 WASI_NN_IMPORT("load_by_name")
-int32_t wasi_nn_load_by_name(const char* name, uint32_t name_length, wasi_nn_graph* graph);
+int32_t wasi_nn_load_by_name(const char* name, wasi_nn_size name_length, wasi_nn_graph* graph);
 
 WASI_NN_IMPORT("init_execution_context")
 int32_t wasi_nn_init_execution_context(wasi_nn_graph graph, wasi_nn_context* context);
@@ -91,8 +102,14 @@ int32_t wasi_nn_compute(wasi_nn_context context);
 // Writes output `index` to `buffer` of `capacity` bytes and its size in bytes to `written`. With
 // WASI_NN_TOO_LARGE nothing is stored in `buffer` and Tenon writes the size that is needed.
 WASI_NN_IMPORT("get_output")
-int32_t wasi_nn_get_output(wasi_nn_context context, uint32_t index, void* buffer, uint32_t capacity,
-                           uint32_t* written);
+int32_t wasi_nn_get_output(wasi_nn_context context, uint32_t index, void* buffer, wasi_nn_size capacity,
+                           wasi_nn_size* written);
+
+// WasmEdge's: release a graph (its contexts go on) or a context.
+WASI_NN_IMPORT("unload")
+int32_t wasi_nn_unload(wasi_nn_graph graph);
+WASI_NN_IMPORT("finalize_execution_context")
+int32_t wasi_nn_finalize_execution_context(wasi_nn_context context);
 
 #undef WASI_NN_IMPORT
 

@@ -1,5 +1,4 @@
-// A guest without Wasm: memory, and calls of wasi_ephemeral_nn through the entries that interpreter and JIT
-// use.
+// A guest without Wasm: memory, and calls of wasi-nn's modules through the entries that interpreter and JIT use.
 #pragma once
 
 #include <cstring>
@@ -8,8 +7,8 @@
 #include <vector>
 
 #include "tests/nn/onnx_writer.h"
-#include "wasi-nn/abi/ephemeral.h"
 #include "wasi-nn/abi/errno.h"
+#include "wasi-nn/abi/functions.h"
 
 namespace tenon::nn::test {
 
@@ -22,11 +21,31 @@ class Guest {
     desc_ = {memory.data(), memory.size(), 0};
   }
 
+  // memory.grow of a memory that moves: what was there stays, elsewhere.
+  void grow(uint32_t bytes) {
+    std::vector<u8> larger(memory.size() + bytes);
+    std::memcpy(larger.data(), memory.data(), memory.size());
+    std::memset(memory.data(), 0xdd, memory.size());
+    memory = std::move(larger);
+    desc_ = {memory.data(), memory.size(), 0};
+  }
+
   // The nn_errno of a call with i32 arguments.
   NnErrno call(std::string_view name, std::vector<uint32_t> args) {
-    for (const HostFuncDesc& desc : ephemeral_functions()) {
-      if (desc.name != name) continue;
-      HostFunc host{nullptr, nullptr, has_memory ? &desc_ : nullptr, &context, &desc, {}};
+    return call_in(kEphemeralModule, name, {args.begin(), args.end()});
+  }
+  NnErrno extension(std::string_view name, std::vector<uint32_t> args) {
+    return call_in(kExtensionModule, name, {args.begin(), args.end()});
+  }
+  NnErrno legacy(std::string_view name, std::vector<uint32_t> args) {
+    return call_in(kLegacyModule, name, {args.begin(), args.end()});
+  }
+  // Arguments of memory64's variant may be i64.
+  NnErrno call_in(std::string_view module, std::string_view name, std::vector<uint64_t> args,
+                  bool memory64 = false) {
+    for (const HostFuncDesc& desc : nn_functions(memory64)) {
+      if (desc.name != name || desc.module != module) continue;
+      HostFunc host{nullptr, nullptr, has_memory ? &desc_ : nullptr, &binding, &desc, {}};
       FuncRef self{};
       self.code = &host;
       std::vector<Slot> slots(std::max<size_t>(args.size(), 1));
@@ -110,6 +129,7 @@ class Guest {
 
   Environment environment;
   NnContext context;
+  Binding binding{&context};
   std::vector<u8> memory;
   bool has_memory = true;
 

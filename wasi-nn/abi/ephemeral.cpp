@@ -1,178 +1,117 @@
-// Binds NnContext to the witx ABI of wasi-nn: 20-byte tensor records, results through pointers, nn_errno as
-// result.
-#include "wasi-nn/abi/ephemeral.h"
-
+// Module wasi_ephemeral_nn: binds NnContext to the witx ABI and to WasmEdge's additions.
 #include <array>
-#include <new>
 
-#include "wasi-nn/abi/errno.h"
+#include "wasi-nn/abi/functions.h"
 
 namespace tenon::nn {
-namespace {
-
-// witx: (record (field $dimensions (list u32)) (field $type u8) (field $data (list u8))).
-struct TensorRecord {
-  uint32_t dims_address;
-  uint32_t dims_length;  // elements
-  uint8_t type;
-  uint8_t padding[3];
-  uint32_t data_address;
-  uint32_t data_length;  // bytes
-};
-static_assert(sizeof(TensorRecord) == 20);
-
-// witx: (list u8), an element of $graph_builder_array.
-struct BuilderRecord {
-  uint32_t address;
-  uint32_t length;
-};
-static_assert(sizeof(BuilderRecord) == 8);
-
-std::span<const std::byte> as_bytes(const u8* data, uint64_t size) {
-  return {reinterpret_cast<const std::byte*>(data), size};
-}
-
-std::unexpected<kernels::Error> outside(std::string_view what) {
-  return kernels::fail(kernels::ErrorCode::invalid_argument, "{} lies outside the guest's memory", what);
-}
-
-struct EphemeralTraits {
-  template <class Ctx>
-  static Ctx& context(HostFunc& host) {
-    return *static_cast<Ctx*>(host.data);
-  }
-  template <class R>
-  using WasmResult = u32;
-  template <class R>
-  struct OutsOf {
-    using type = std::tuple<u32>;  // handles and sizes
-  };
-  template <>
-  struct OutsOf<Result<void>> {
-    using type = std::tuple<>;
-  };
-  template <class R>
-  using Outs = typename OutsOf<R>::type;
-  template <class R>
-  static constexpr bool kAlwaysReturns = true;
-
-  template <class R, class Call, class... T>
-  static Status finish(HostFunc& host, Slot* result, ArgError error, Call call,
-                       const std::tuple<GuestPtr<T>...>& outs) {
-    result->u64_ = static_cast<u32>(run<R>(host, error, call, outs));
-    return Status::ok;
-  }
-
- private:
-  template <class R, class Call, class... T>
-  static NnErrno run(HostFunc& host, ArgError error, Call call, const std::tuple<GuestPtr<T>...>& outs) {
-    NnContext& nn = context<NnContext>(host);
-    if (!host.memory) return failed(nn, host, NnErrno::missing_memory, "the guest exports no memory");
-    if (error == ArgError::out_of_bounds) {
-      return failed(nn, host, NnErrno::invalid_argument, "a pointer lies outside the guest's memory");
-    }
-    if (error != ArgError::none)
-      return failed(nn, host, NnErrno::invalid_argument, "an argument has no such value");
-    try {
-      const R returned = call();
-      if (!returned) {
-        // get_output tells how much room it needs.
-        if constexpr (sizeof...(T) > 0) {
-          if (returned.error().needed_bytes > 0)
-            std::get<0>(outs).store(clamped(returned.error().needed_bytes));
-        }
-        return failed(nn, host, to_errno(returned.error().code), returned.error().message);
-      }
-      if constexpr (sizeof...(T) > 0) std::get<0>(outs).store(static_cast<u32>(*returned));
-      return NnErrno::success;
-    } catch (const std::bad_alloc&) {
-      return failed(nn, host, NnErrno::runtime_error, "out of memory");
-    } catch (const std::exception& e) {
-      return failed(nn, host, NnErrno::runtime_error, e.what());
-    }
-  }
-
-  static NnErrno failed(NnContext& nn, const HostFunc& host, NnErrno code, std::string_view message) {
-    nn.remember(fmt::format("{}: {}: {}", host.desc->name, to_string(code), message));
-    return code;
-  }
-
-  static u32 clamped(uint64_t size) { return static_cast<u32>(std::min<uint64_t>(size, 0xffffffff)); }
-};
-
 namespace ephemeral {
 
-Result<GraphHandle> load(NnContext& nn, GuestMemory memory, GuestSpan<BuilderRecord> builders, u32 encoding,
-                         u32 target) {
-  constexpr u32 kMaxBuilders = 16;
+template <class A>
+Result<GraphHandle> load(HostFunc& host, GuestMemory memory, GuestSpan<ListRecord<A>, A> builders,
+                         u32 encoding, u32 target) {
+  constexpr A kMaxBuilders = 16;
   if (builders.size() > kMaxBuilders) {
     return kernels::fail(kernels::ErrorCode::invalid_argument, "{} graph builders", builders.size());
   }
   std::array<std::span<const std::byte>, kMaxBuilders> spans;
-  for (u32 i = 0; i < builders.size(); ++i) {
-    const BuilderRecord record = builders.load(i);
+  for (A i = 0; i < builders.size(); ++i) {
+    const ListRecord<A> record = builders.load(i);
     const u8* data = memory.at(record.address, record.length);
     if (!data) return outside("a graph builder");
     spans[i] = as_bytes(data, record.length);
   }
-  return nn.load(std::span(spans).first(builders.size()), encoding, target);
+  return nn_of(host).load(std::span(spans).first(builders.size()), encoding, target, caller_of(host));
 }
 
-Result<GraphHandle> load_by_name(NnContext& nn, GuestSpan<char> name) {
-  return nn.load_by_name(std::string(name.view()));  // a copy: the lookup must see one value
+template <class A>
+Result<GraphHandle> load_by_name(HostFunc& host, GuestSpan<char, A> name) {
+  return nn_of(host).load_by_name(std::string(name.view()));  // a copy: the lookup must see one value
 }
 
-Result<ContextHandle> init_execution_context(NnContext& nn, GraphHandle graph) {
-  return nn.init_execution_context(graph);
+template <class A>
+Result<ContextHandle> init_execution_context(HostFunc& host, GraphHandle graph) {
+  return nn_of(host).init_execution_context(graph);
 }
 
-Result<void> set_input(NnContext& nn, GuestMemory memory, ContextHandle context, u32 index,
-                       GuestPtr<TensorRecord> tensor) {
-  const TensorRecord record = tensor.load();
-  const u8* dims = memory.at(record.dims_address, uint64_t{record.dims_length} * sizeof(u32));
-  if (!dims) return outside("the dimensions");
-  const u8* data = memory.at(record.data_address, record.data_length);
-  if (!data) return outside("the tensor's data");
-  return nn.set_input(context, index,
-                      {as_bytes(dims, uint64_t{record.dims_length} * sizeof(u32)), record.type,
-                       as_bytes(data, record.data_length)});
+template <class A>
+Result<void> set_input(HostFunc& host, GuestMemory memory, ContextHandle context, u32 index,
+                       GuestPtr<TensorRecord<A>, A> tensor) {
+  return nn_of(host).set_input(context, {index, {}}, TENON_TRY(read_tensor(memory, tensor.load())),
+                               caller_of(host));
 }
 
-Result<void> compute(NnContext& nn, ContextHandle context) { return nn.compute(context); }
+template <class A>
+Result<void> compute(HostFunc& host, ContextHandle context) {
+  return nn_of(host).compute(context, caller_of(host));
+}
 
-Result<size_t> get_output(NnContext& nn, ContextHandle context, u32 index, GuestSpan<u8> out) {
-  const auto bytes = out.bytes();
-  return nn.get_output(context, index, std::as_writable_bytes(bytes));
+template <class A>
+Result<size_t> get_output(HostFunc& host, ContextHandle context, u32 index, GuestSpan<u8, A> out) {
+  return nn_of(host).get_output(context, {index, {}}, std::as_writable_bytes(out.bytes()), caller_of(host));
 }
 
 // The configuration steers backends that generate text; no model that loads here has a use for it.
-Result<GraphHandle> load_by_name_with_config(NnContext& nn, GuestSpan<char> name, GuestSpan<char> config) {
-  return load_by_name(nn, name);
+template <class A>
+Result<GraphHandle> load_by_name_with_config(HostFunc& host, GuestSpan<char, A> name, GuestSpan<char, A>) {
+  return load_by_name<A>(host, name);
 }
 
 std::unexpected<kernels::Error> no_stream() {
   return kernels::fail(kernels::ErrorCode::unsupported_operation,
                        "the graph gives its outputs whole, not in a stream");
 }
-Result<void> compute_single(NnContext& nn, ContextHandle context) { return no_stream(); }
-Result<size_t> get_output_single(NnContext& nn, ContextHandle context, u32 index, GuestSpan<u8> out) {
+template <class A>
+Result<void> compute_single(HostFunc&, ContextHandle) {
   return no_stream();
 }
-Result<void> fini_single(NnContext& nn, ContextHandle context) { return no_stream(); }
+template <class A>
+Result<size_t> get_output_single(HostFunc&, ContextHandle, u32, GuestSpan<u8, A>) {
+  return no_stream();
+}
+template <class A>
+Result<void> fini_single(HostFunc&, ContextHandle) {
+  return no_stream();
+}
 
-Result<void> unload(NnContext& nn, GraphHandle graph) { return nn.unload(graph); }
-Result<void> finalize_execution_context(NnContext& nn, ContextHandle context) { return nn.close(context); }
+template <class A>
+Result<void> unload(HostFunc& host, GraphHandle graph) {
+  return nn_of(host).unload(graph);
+}
+template <class A>
+Result<void> finalize_execution_context(HostFunc& host, ContextHandle context) {
+  return nn_of(host).close(context);
+}
 
 }  // namespace ephemeral
-}  // namespace
 
-std::span<const HostFuncDesc> ephemeral_functions() {
+namespace {
+
+template <class A>
+std::span<const HostFuncDesc> table() {
   static const HostFuncDesc kFunctions[] = {
-#define NN_FUNC(name) host_func<EphemeralTraits, &ephemeral::name>(kEphemeralModule, #name),
+#define NN_FUNC(name) host_func<NnTraits<A>, &ephemeral::name<A>>(kEphemeralModule, #name),
 #include "wasi-nn/abi/ephemeral.def"
 #undef NN_FUNC
   };
   return kFunctions;
+}
+
+}  // namespace
+
+std::span<const HostFuncDesc> ephemeral_functions(bool memory64) {
+  return memory64 ? table<u64>() : table<u32>();
+}
+
+std::span<const HostFuncDesc> nn_functions(bool memory64) {
+  const auto all = [](bool wide) {
+    std::vector<HostFuncDesc> list;
+    for (const auto& part : {ephemeral_functions(wide), extension_functions(wide),
+                             wide ? std::span<const HostFuncDesc>() : legacy_functions()})
+      list.insert(list.end(), part.begin(), part.end());
+    return list;
+  };
+  static const std::vector<HostFuncDesc> kNarrow = all(false), kWide = all(true);
+  return memory64 ? kWide : kNarrow;
 }
 
 }  // namespace tenon::nn

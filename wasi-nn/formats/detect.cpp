@@ -39,8 +39,9 @@ constexpr Row kRows[] = {
 #undef NN_FORMAT
 };
 
-constexpr uint32_t kAutodetectWitx = 5;  // ggml in WIT
-constexpr uint32_t kAutodetectWit = 6;   // ggml in WasmEdge
+bool is_autodetect(uint32_t encoding, const Dialect& spoken) {
+  return spoken.autodetect == kEitherNumber ? encoding == 5 || encoding == 6 : encoding == spoken.autodetect;
+}
 
 }  // namespace
 
@@ -60,8 +61,9 @@ std::optional<Format> detect_format(std::span<const std::byte> bytes) {
   return std::nullopt;
 }
 
-Result<Format> resolve_encoding(uint32_t encoding, std::span<const std::byte> bytes) {
-  if (encoding == kAutodetectWitx || encoding == kAutodetectWit) {
+Result<Format> resolve_encoding(uint32_t encoding, std::span<const std::byte> bytes, const Dialect& spoken) {
+  if (encoding == spoken.ggml) return Format::ggml;
+  if (is_autodetect(encoding, spoken)) {
     if (const auto format = detect_format(bytes)) return *format;
     return fail(ErrorCode::invalid_encoding, "autodetect: the bytes are of no known model format");
   }

@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "wasi-nn/abi/dialect.h"
 #include "wasi-nn/formats/onnx_importer.h"
 
 namespace tenon::nn {
@@ -22,8 +23,10 @@ std::optional<Format> parse_format(std::string_view name);
 std::optional<Format> detect_format(std::span<const std::byte> bytes);
 
 // The format that a guest's graph_encoding means for these bytes. 5 and 6 are autodetect in one numbering and
-// ggml in another: both detect. invalid_encoding for other numbers and for bytes that nothing recognises.
-Result<Format> resolve_encoding(uint32_t encoding, std::span<const std::byte> bytes);
+// ggml in another: unless the dialect says which, both detect. invalid_encoding for other numbers and for bytes
+// that nothing recognises.
+Result<Format> resolve_encoding(uint32_t encoding, std::span<const std::byte> bytes,
+                                const Dialect& spoken = dialect(DialectId::automatic));
 
 // Imports by format; unsupported_operation, naming it, for formats without an importer.
 Result<ImportedModel> import_model(Format format, const ModelSource& source);

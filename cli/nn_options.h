@@ -1,0 +1,29 @@
+// The options of `tenon run` that concern wasi-nn, and linking it with them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "options.h"
+#include "tenon.hpp"
+
+namespace tenon::cli {
+
+struct NnRunOptions {
+  std::vector<std::string> graphs;
+  std::string abi = "auto";
+  unsigned threads = 0;
+  bool stats = false, target_fallback = false;
+  double timeout = 0;
+  std::optional<uint64_t> max_model_bytes, max_loaded_bytes, max_tensor_bytes, max_context_bytes,
+      max_operators, max_graphs, max_contexts;
+};
+
+void add_nn_options(CLI::App& app, NnRunOptions& o);
+
+// Links wasi-nn; loads the plugin only for programs that use it. Models below `writable_folders` are not mapped.
+Result<std::optional<Nn>> link_nn(Linker& linker, const Module& module, const NnRunOptions& o,
+                                  const std::vector<std::string>& writable_folders);
+
+}  // namespace tenon::cli
