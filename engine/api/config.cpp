@@ -37,6 +37,9 @@ void tenon_config_set_max_table_elements(tenon_config_t* config, uint64_t n) {
 void tenon_config_set_max_gc_heap(tenon_config_t* config, uint64_t bytes) {
   config->limits.gc_heap_bytes = bytes;
 }
+void tenon_config_set_pooled_memories(tenon_config_t* config, uint32_t n) {
+  config->options.pooled_memories = n;
+}
 void tenon_config_set_max_instances(tenon_config_t* config, uint32_t n) { config->limits.instances = n; }
 
 tenon_engine_t* tenon_engine_new(const tenon_config_t* config) {

@@ -140,6 +140,14 @@ tenon_error_t* tenon_linker_define(tenon_linker_t* linker, const char* module, c
   return nullptr;
 }
 
+tenon_error_t* tenon_linker_alias(tenon_linker_t* linker, const char* from_module, const char* from_name,
+                                  const char* module, const char* name) {
+  if (linker->linker.alias(from_module, from_name, module, name)) return nullptr;
+  return api::make_error(Error{ErrorCategory::not_found,
+                               fmt::format("nothing is defined as \"{}\" \"{}\"", from_module, from_name),
+                               {}});
+}
+
 tenon_error_t* tenon_linker_define_instance(tenon_linker_t* linker, const char* module,
                                             tenon_instance_t* instance) {
   if (tenon_error_t* e = bind_store(linker, instance->store)) return e;

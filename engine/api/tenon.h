@@ -124,6 +124,9 @@ TENON_API void tenon_config_set_max_table_elements(tenon_config_t* config, uint6
 /* Of the garbage-collected heap of one store. */
 TENON_API void tenon_config_set_max_gc_heap(tenon_config_t* config, uint64_t bytes);
 TENON_API void tenon_config_set_max_instances(tenon_config_t* config, uint32_t count);
+/* How many memories of ended instances the engine keeps for new ones, so that making an instance needs no system call
+ * (64 unless set; 0: none). They are zeroed when they are given back. */
+TENON_API void tenon_config_set_pooled_memories(tenon_config_t* config, uint32_t count);
 /* The options of a configuration of wasm.h, to be set before its engine is made; borrowed from it. */
 struct wasm_config_t;
 TENON_API tenon_config_t* tenon_wasm_config(struct wasm_config_t* config);
@@ -295,6 +298,10 @@ TENON_API tenon_error_t* tenon_linker_define_func(tenon_linker_t* linker, const 
 /* Something that lives in a store; the linker then only works with that store. */
 TENON_API tenon_error_t* tenon_linker_define(tenon_linker_t* linker, const char* module, const char* name,
                                              const tenon_extern_t* value);
+/* Gives a definition a second name: what is defined as from_module.from_name later on does not change it. Errors:
+ * not_found. */
+TENON_API tenon_error_t* tenon_linker_alias(tenon_linker_t* linker, const char* from_module,
+                                            const char* from_name, const char* module, const char* name);
 /* All exports of an instance. */
 TENON_API tenon_error_t* tenon_linker_define_instance(tenon_linker_t* linker, const char* module,
                                                       tenon_instance_t* instance);
@@ -320,6 +327,10 @@ TENON_API void tenon_wasi_add_dir(tenon_wasi_t* wasi, const char* host_path, con
                                   bool read_only);
 /* What the guest reads from standard input (copied). */
 TENON_API void tenon_wasi_set_stdin(tenon_wasi_t* wasi, const void* bytes, size_t size);
+/* Called on the guest's thread for what it reads from standard input: fills at most `size` bytes and gives how many, 0 at
+ * the end, a negative number for an input error. */
+typedef int64_t (*tenon_read_t)(void* env, void* bytes, size_t size);
+TENON_API void tenon_wasi_set_input(tenon_wasi_t* wasi, tenon_read_t read, void* env);
 /* Called with what the guest writes, on its thread; `fd` is 1 or 2. */
 typedef void (*tenon_write_t)(void* env, int fd, const void* bytes, size_t size);
 TENON_API void tenon_wasi_set_output(tenon_wasi_t* wasi, tenon_write_t write, void* env);

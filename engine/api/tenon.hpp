@@ -167,6 +167,7 @@ class Config {
   Config& max_memory(uint64_t bytes) { return tenon_config_set_max_memory(get(), bytes), *this; }
   Config& max_gc_heap(uint64_t bytes) { return tenon_config_set_max_gc_heap(get(), bytes), *this; }
   Config& max_table_elements(uint64_t n) { return tenon_config_set_max_table_elements(get(), n), *this; }
+  Config& pooled_memories(uint32_t n) { return tenon_config_set_pooled_memories(get(), n), *this; }
   Config& max_instances(uint32_t n) { return tenon_config_set_max_instances(get(), n), *this; }
   Result<void> feature(const std::string& name, bool on) {
     return Result<void>(tenon_config_set_feature(get(), name.c_str(), on));
@@ -451,7 +452,8 @@ class Wasi {
     return tenon_wasi_add_dir(get(), host.c_str(), guest.c_str(), read_only), *this;
   }
   Wasi& stdin_bytes(std::string_view s) { return tenon_wasi_set_stdin(get(), s.data(), s.size()), *this; }
-  // `env` outlives the guest.
+  Wasi& input(tenon_read_t read, void* env) { return tenon_wasi_set_input(get(), read, env), *this; }
+  // `env` outlives the guest, here and above.
   Wasi& output(tenon_write_t write, void* env) { return tenon_wasi_set_output(get(), write, env), *this; }
   tenon_wasi_t* get() const { return wasi_.get(); }
 
@@ -589,6 +591,11 @@ class Linker {
   }
   Result<void> define(const std::string& module, const std::string& name, const tenon_extern_t& value) {
     return Result<void>(tenon_linker_define(get(), module.c_str(), name.c_str(), &value));
+  }
+  Result<void> alias(const std::string& from_module, const std::string& from_name, const std::string& module,
+                     const std::string& name) {
+    return Result<void>(
+        tenon_linker_alias(get(), from_module.c_str(), from_name.c_str(), module.c_str(), name.c_str()));
   }
   Result<void> instance(const std::string& module, const Instance& instance) {
     return Result<void>(tenon_linker_define_instance(get(), module.c_str(), instance.raw()));

@@ -1,4 +1,6 @@
 // WASI configurations of the C API.
+#include <cerrno>
+
 #include "wasi/threads.h"
 
 #include "handles.h"
@@ -40,6 +42,13 @@ void tenon_wasi_add_dir(tenon_wasi_t* wasi, const char* host_path, const char* g
 
 void tenon_wasi_set_stdin(tenon_wasi_t* wasi, const void* bytes, size_t size) {
   wasi->config.stdin_ = std::string(static_cast<const char*>(bytes), size);
+}
+
+void tenon_wasi_set_input(tenon_wasi_t* wasi, tenon_read_t read, void* env) {
+  wasi->config.stdin_ = wasi::StdioReader([read, env](std::span<u8> bytes) -> i64 {
+    const i64 n = read(env, bytes.data(), bytes.size());
+    return n < 0 || static_cast<u64>(n) > bytes.size() ? -EIO : n;
+  });
 }
 
 void tenon_wasi_set_output(tenon_wasi_t* wasi, tenon_write_t write, void* env) {

@@ -19,6 +19,15 @@ void Linker::define_instance(std::string module, Instance& instance) {
     define(module, std::string(e.name), instance.export_at(e.kind, e.index));
 }
 
+bool Linker::alias(std::string_view from_module, std::string_view from_name, std::string module,
+                   std::string name) {
+  const auto found = definitions_.find(std::pair(from_module, from_name));
+  if (found == definitions_.end()) return false;
+  const auto definition = found->second;  // the map may move it
+  definitions_.insert_or_assign({std::move(module), std::move(name)}, definition);
+  return true;
+}
+
 Result<Instance*> Linker::instantiate(Store& store, std::shared_ptr<const Module> module) const {
   std::vector<Extern> imports;
   std::vector<HostFunc*> hosts;

@@ -18,6 +18,8 @@ class Linker {
   void define(const HostFuncDesc& desc, void* data);
   // All exports of an instance under a module name.
   void define_instance(std::string module, Instance& instance);
+  // A second name for what is defined now. False when nothing is.
+  bool alias(std::string_view from_module, std::string_view from_name, std::string module, std::string name);
   // Error unlinkable: "unknown import" or "incompatible import type" with module, name and types.
   Result<Instance*> instantiate(Store& store, std::shared_ptr<const Module> module) const;
 

@@ -31,7 +31,8 @@ u64 wanted_reservation(const MemoryType& type, u64 min_bytes, u64 max_bytes) {
 
 }  // namespace
 
-Result<std::unique_ptr<Memory>> Memory::create(const MemoryType& type, const StoreLimits& limits) {
+Result<std::unique_ptr<Memory>> Memory::create(const MemoryType& type, const StoreLimits& limits,
+                                               std::shared_ptr<MappingPool> pool) {
   const u64 min_bytes = saturating_shift(type.limits.min, type.page_shift);
   const u64 type_max = type.limits.max ? saturating_shift(*type.limits.max, type.page_shift) : ~u64{0};
   u64 max_bytes = std::min({type_max, address_limit(type), limits.memory_bytes});
@@ -45,10 +46,13 @@ Result<std::unique_ptr<Memory>> Memory::create(const MemoryType& type, const Sto
   memory->type_ = type;
   memory->max_bytes_ = max_bytes >> type.page_shift << type.page_shift;
   const u64 wanted = wanted_reservation(type, min_bytes, memory->max_bytes_);
+  if (!type.shared) memory->pool_ = std::move(pool);
+  const u64 reserved = memory->max_bytes_ <= wanted ? wanted : 0;
+  if (wanted <= limits.memory_reservation && memory->take_pooled(wanted, reserved, min_bytes)) return memory;
   // A shared memory must not move: without the full reservation it cannot grow past what is mapped.
-  if (!(wanted <= limits.memory_reservation &&
-        memory->map(wanted, memory->max_bytes_ <= wanted ? wanted : 0))) {
+  if (!(wanted <= limits.memory_reservation && memory->map(wanted, reserved))) {
     const u64 exact = round_up(std::max<u64>(type.shared ? memory->max_bytes_ : min_bytes, 1), kHostPage);
+    memory->pool_ = nullptr;  // nothing of this size will be asked for
     if (!memory->map(exact, 0))
       return std::unexpected(
           Error{ErrorCategory::limit, fmt::format("no address space for a memory of {} bytes", exact), {}});
@@ -57,12 +61,38 @@ Result<std::unique_ptr<Memory>> Memory::create(const MemoryType& type, const Sto
   if (!memory->commit(min_bytes))
     return std::unexpected(
         Error{ErrorCategory::limit, fmt::format("the system refuses a memory of {} bytes", min_bytes), {}});
+  memory->pooled_ = memory->committed_;
   memory->desc_.length = min_bytes;
   return memory;
 }
 
 Memory::~Memory() {
-  if (desc_.base) munmap(desc_.base, mapped_);
+  if (!desc_.base) return;
+  if (pool_)
+    give_pooled();
+  else
+    munmap(desc_.base, mapped_);
+}
+
+bool Memory::take_pooled(u64 bytes, u64 reserved, u64 min_bytes) {
+  if (!pool_) return false;
+  const auto mapping = pool_->take(bytes, round_up(min_bytes, kHostPage), MappingPool::Contents::zeroed);
+  if (!mapping) return false;
+  desc_ = {mapping->base, min_bytes, reserved};
+  mapped_ = mapping->mapped;
+  committed_ = pooled_ = mapping->committed;
+  return true;
+}
+
+// As it was at first: what it has grown by goes back to the system.
+void Memory::give_pooled() {
+  u8* const end = desc_.base + pooled_;
+  const u64 grown = committed_ - pooled_;
+  if (grown != 0 && (madvise(end, grown, MADV_DONTNEED) != 0 || mprotect(end, grown, PROT_NONE) != 0)) {
+    munmap(desc_.base, mapped_);
+    return;
+  }
+  pool_->give({desc_.base, mapped_, pooled_}, MappingPool::Contents::zeroed);
 }
 
 bool Memory::map(u64 bytes, u64 reserved) {
@@ -86,6 +116,7 @@ bool Memory::commit(u64 bytes) {
 
 Result<bool> Memory::map_image(int fd, u64 bytes) {
   const int access = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+  pool_ = nullptr;  // its pages, given back to the system, would show the image again
   if (mmap(desc_.base, bytes, access, flags, fd, 0) != MAP_FAILED) return true;
   // What was mapped there may be gone.
   if (mmap(desc_.base, bytes, access, flags | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) return false;
@@ -107,6 +138,7 @@ bool Memory::move_to(u64 bytes) {
   desc_.base = static_cast<u8*>(p);
   desc_.reserved = 0;
   mapped_ = size;
+  pool_ = nullptr;  // nothing of its kind will be asked for
   return true;
 }
 

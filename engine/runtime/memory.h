@@ -9,6 +9,7 @@
 #include "engine/error.h"
 #include "engine/module.h"
 #include "engine/runtime/limits.h"
+#include "engine/runtime/mapping_pool.h"
 #include "engine/runtime/vm.h"
 
 namespace tenon {
@@ -21,7 +22,9 @@ namespace tenon {
 class Memory {
  public:
   // Errors: limit (the minimum exceeds `limits`, or the system has no address space left).
-  static Result<std::unique_ptr<Memory>> create(const MemoryType& type, const StoreLimits& limits);
+  // Address space comes from `pool` and goes back there, where there is one; shared memories have their own.
+  static Result<std::unique_ptr<Memory>> create(const MemoryType& type, const StoreLimits& limits,
+                                                std::shared_ptr<MappingPool> pool = {});
   ~Memory();
   Memory(const Memory&) = delete;
   Memory& operator=(const Memory&) = delete;
@@ -41,6 +44,8 @@ class Memory {
  private:
   Memory() = default;
   bool map(u64 bytes, u64 limit);
+  bool take_pooled(u64 bytes, u64 reserved, u64 min_bytes);
+  void give_pooled();
   bool commit(u64 bytes);
   bool move_to(u64 bytes);
 
@@ -49,6 +54,8 @@ class Memory {
   u64 max_bytes_ = 0;
   u64 committed_ = 0;  // bytes with access, a multiple of the system's page size
   u64 mapped_ = 0;     // bytes of address space
+  std::shared_ptr<MappingPool> pool_;
+  u64 pooled_ = 0;  // bytes that were committed at first; what the pool gets back is of this form
   std::mutex grow_;
 };
 

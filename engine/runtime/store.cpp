@@ -14,7 +14,10 @@
 
 namespace tenon {
 
-Engine::Engine(EngineOptions options) : options_(options), types_(std::make_shared<TypeRegistry>()) {}
+Engine::Engine(EngineOptions options)
+    : options_(options),
+      types_(std::make_shared<TypeRegistry>()),
+      pool_(std::make_shared<MappingPool>(options.pooled_memories)) {}
 
 Result<std::shared_ptr<const Module>> Engine::compile(std::span<const u8> bytes,
                                                       std::shared_ptr<const void> owner) {
@@ -80,16 +83,24 @@ Store::Store(std::shared_ptr<Engine> engine, StoreLimits limits)
   const u64 slots = std::max<u64>(limits_.value_stack_bytes, 64 << 10) / sizeof(Slot),
             bytes = slots * sizeof(Slot);
   limits_.value_stack_bytes = bytes;
-  void* p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* p = nullptr;
+  if (const auto pooled = engine_->pool()->take(bytes, bytes, MappingPool::Contents::left))
+    p = pooled->base;
+  else
+    p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) p = nullptr;  // every call then traps: call stack exhausted
   context_.value_base = context_.value_top = static_cast<Slot*>(p);
   context_.value_limit = p ? context_.value_base + slots : nullptr;
 }
 
 Store::~Store() {
+  impl_->compiler.reset();   // before others can get the memories that it watches
   impl_->instances.clear();  // before what they point to
   impl_->heap.reset();       // finalizers of host values
-  if (context_.value_base) munmap(context_.value_base, limits_.value_stack_bytes);
+  if (!context_.value_base) return;
+  const u64 bytes = limits_.value_stack_bytes;
+  engine_->pool()->give({reinterpret_cast<u8*>(context_.value_base), bytes, bytes},
+                        MappingPool::Contents::left);
 }
 
 Heap& Store::heap() {
@@ -104,7 +115,7 @@ Result<Memory*> Store::new_memory(const MemoryType& type) {
   if (impl_->memories.size() >= limits_.memories)
     return std::unexpected(
         Error{ErrorCategory::limit, fmt::format("more than {} memories", limits_.memories), {}});
-  TRY_ASSIGN(auto memory, Memory::create(type, limits_));
+  TRY_ASSIGN(auto memory, Memory::create(type, limits_, engine_->pool()));
   return impl_->memories.emplace_back(std::move(memory)).get();
 }
 

@@ -37,6 +37,7 @@ struct EngineOptions {
   enum class Tier : u8 { interp, jit, aot, automatic } tier = Tier::automatic;
   DecodeOptions decode;
   bool fuel = false, epochs = false;
+  u32 pooled_memories = MappingPool::kDefault;  // of ended instances, kept for new ones
 };
 class Engine {
  public:
@@ -49,10 +50,12 @@ class Engine {
   // The clock that StoreContext::epoch_deadline is compared with. Any thread, signal handlers too.
   void increment_epoch() { __atomic_fetch_add(&epoch_, 1, __ATOMIC_RELAXED); }
   u64* epoch() { return &epoch_; }
+  const std::shared_ptr<MappingPool>& pool() const { return pool_; }
 
  private:
   EngineOptions options_;
   std::shared_ptr<TypeRegistry> types_;
+  std::shared_ptr<MappingPool> pool_;
   u64 epoch_ = 0;
 };
 

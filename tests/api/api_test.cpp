@@ -69,6 +69,102 @@ TEST_F(ApiTest, BoxedCallsCheckArgumentsAgainstTheType) {
   EXPECT_EQ(f.call({&arg, 1}).value().at(0).of.i32, -3);
 }
 
+TEST_F(ApiTest, AliasesAreSecondNames) {
+  ASSERT_TRUE(linker.func("env", "one", [] { return int32_t{1}; }));
+  ASSERT_TRUE(linker.alias("env", "one", "other", "name"));
+  ASSERT_TRUE(linker.func("env", "one", [] { return int32_t{2}; }));
+  const Instance i = load(R"((module (import "other" "name" (func $a (result i32)))
+    (import "env" "one" (func $b (result i32)))
+    (func (export "f") (result i32) (i32.add (i32.mul (i32.const 10) (call $a)) (call $b)))))");
+  EXPECT_EQ((*i.get<int32_t()>("f"))().value(), 12);
+  auto missing = linker.alias("env", "nothing", "a", "b");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().kind(), TENON_ERROR_NOT_FOUND);
+}
+
+TEST_F(ApiTest, StandardInputComesFromACallback) {
+  struct Input {
+    std::string rest = "abcdefgh";
+    int calls = 0;
+  } input;
+  Wasi wasi;
+  wasi.input(
+      [](void* env, void* bytes, size_t size) -> int64_t {
+        auto& in = *static_cast<Input*>(env);
+        ++in.calls;
+        if (in.rest == "wrong") return static_cast<int64_t>(size) + 1;
+        const size_t n = std::min({size, in.rest.size(), size_t{3}});
+        in.rest.copy(static_cast<char*>(bytes), n);
+        in.rest.erase(0, n);
+        return static_cast<int64_t>(n);
+      },
+      &input);
+  ASSERT_TRUE(linker.wasi(wasi));
+  const Instance i = load(R"((module
+    (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "read") (result i32 i32)
+      (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 100))
+      (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8))
+      (i32.load (i32.const 8)))))");
+  const auto read = *i.get<std::tuple<int32_t, int32_t>()>("read");
+  EXPECT_EQ(read().value(), std::tuple(0, 3));
+  EXPECT_EQ(std::string(reinterpret_cast<char*>(i.memory("memory")->bytes().data()) + 64, 3), "abc");
+  EXPECT_EQ(read().value(), std::tuple(0, 3));
+  EXPECT_EQ(read().value(), std::tuple(0, 2));
+  EXPECT_EQ(read().value(), std::tuple(0, 0)) << "the end";
+  input.rest = "wrong";
+  EXPECT_NE(std::get<0>(read().value()), 0) << "more than was asked for";
+}
+
+#if defined(__SANITIZE_THREAD__) || (defined(__has_feature) && __has_feature(thread_sanitizer))
+constexpr int kMany = 1'000;  // its shadow memory has no room for more mappings
+#else
+constexpr int kMany = 10'000;
+#endif
+
+TEST(ApiScale, ManyInstancesLiveAtOnceInStoresOfTheirOwnAndInOne) {
+  const Engine engine;
+  const Module module = std::move(from_text(engine, R"((module (memory 1) (global $g (mut i32) (i32.const 0))
+    (func (export "add") (param i32) (result i32)
+      (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (local.get 0))) (i32.load (i32.const 8)))))")
+                                      .value());
+  Linker linker(engine);
+  std::vector<Store> stores;
+  std::vector<Instance> instances;
+  for (int i = 0; i < kMany; ++i) {
+    if (i < kMany / 2 || i == kMany / 2) stores.push_back(std::move(Store::make(engine).value()));
+    auto instance = linker.instantiate(stores.back(), module);
+    ASSERT_TRUE(instance) << i << ": " << instance.error().message();
+    instances.push_back(*instance);
+  }
+  for (int round = 1; round <= 2; ++round)
+    for (int i = 0; i < kMany; ++i) {
+      const auto sum = (*instances[static_cast<size_t>(i)].get<int32_t(int32_t)>("add"))(i);
+      ASSERT_EQ(*const_cast<Result<int32_t>&>(sum), round * i);
+    }
+}
+
+TEST(ApiScale, InstancesFromThePoolStartFresh) {
+  const Engine engine;
+  const Module module =
+      std::move(from_text(engine, R"((module (memory (export "memory") 1) (data (i32.const 4) "x")
+    (func (export "dirty") (result i32)
+      (local $old i32) (local.set $old (i32.load (i32.const 1000)))
+      (i32.store (i32.const 1000) (i32.const 7)) (i32.store8 (i32.const 4) (i32.const 0))
+      (drop (memory.grow (i32.const 3))) (i32.store (i32.const 200000) (i32.const 9))
+      (local.get $old))))")
+                    .value());
+  Linker linker(engine);
+  for (int i = 0; i < 200; ++i) {
+    const Store store = std::move(Store::make(engine).value());
+    const Instance instance = linker.instantiate(store, module).value();
+    EXPECT_EQ(instance.memory("memory")->bytes().size(), 65536u);
+    EXPECT_EQ(instance.memory("memory")->bytes()[4], 'x');
+    ASSERT_EQ((*instance.get<int32_t()>("dirty"))().value(), 0);
+  }
+}
+
 TEST_F(ApiTest, TrapsCarryCodeMessageAndBacktrace) {
   const Instance i = load(R"((module
     (func $inner (param i32) (result i32) (i32.div_s (i32.const 1) (local.get 0)))

@@ -1,4 +1,6 @@
 // Memories, tables, and bulk operations on them.
+#include <sys/mman.h>
+
 #include <atomic>
 #include <thread>
 
@@ -52,6 +54,44 @@ TEST(RuntimeMemory, SixtyFourBitMemoriesStartSmallAndRefuseWhatNoMachineHas) {
   auto huge = Memory::create({.limits = {u64{1} << 47, {}}, .is64 = true}, {});
   ASSERT_FALSE(huge);
   EXPECT_EQ(huge.error().category, ErrorCategory::limit);
+}
+
+TEST(RuntimeMemory, PooledMappingsComeBackZeroedAndInTheirFirstForm) {
+  auto pool = std::make_shared<MappingPool>(2);
+  const MemoryType type{{1, 100}};
+  auto m = Memory::create(type, {}, pool).value();
+  u8* const base = m->desc().base;
+  std::memset(base, 0x5a, 65536);
+  ASSERT_EQ(m->grow(9), 1u);
+  std::memset(base, 0x5a, 10 * 65536);
+  m.reset();
+  m = Memory::create(type, {}, pool).value();
+  EXPECT_EQ(m->desc().base, base) << "the same address space";
+  EXPECT_EQ(m->length(), 65536u);
+  EXPECT_GE(m->desc().reserved, kGuardedReservation);
+  for (u64 i = 0; i < 65536; ++i) ASSERT_EQ(base[i], 0);
+  ASSERT_EQ(m->grow(1), 1u);
+  for (u64 i = 65536; i < 2 * 65536; ++i) ASSERT_EQ(base[i], 0) << "and what it grows by";
+  auto other = Memory::create({{2, 100}}, {}, pool).value();
+  EXPECT_NE(other->desc().base, base);
+}
+
+TEST(RuntimeMemory, PoolsKeepSoManyAndNoMoreAndNoOthers) {
+  MappingPool pool(2);
+  const auto map = [] {
+    return Mapping{
+        static_cast<u8*>(mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)),
+        8192, 8192};
+  };
+  for (int i = 0; i < 3; ++i) pool.give(map(), MappingPool::Contents::zeroed);
+  EXPECT_FALSE(pool.take(4096, 4096, MappingPool::Contents::zeroed));
+  EXPECT_FALSE(pool.take(8192, 8192, MappingPool::Contents::left));
+  for (int i = 0; i < 2; ++i) {
+    const auto m = pool.take(8192, 8192, MappingPool::Contents::zeroed);
+    ASSERT_TRUE(m);
+    munmap(m->base, m->mapped);
+  }
+  EXPECT_FALSE(pool.take(8192, 8192, MappingPool::Contents::zeroed)) << "the third was unmapped";
 }
 
 TEST(RuntimeMemory, CustomPagesHaveExactLengths) {

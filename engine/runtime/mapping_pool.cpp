@@ -1,0 +1,63 @@
+// See mapping_pool.h.
+#include "engine/runtime/mapping_pool.h"
+
+#include <sys/mman.h>
+
+#include <cstring>
+
+namespace tenon {
+namespace {
+
+// Up to here writing zeros is faster than giving pages back and faulting them in again.
+constexpr u64 kZeroByHand = u64{256} << 10;
+
+bool clear(const Mapping& m) {
+  if (m.committed <= kZeroByHand) {
+    std::memset(m.base, 0, m.committed);
+    return true;
+  }
+  return madvise(m.base, m.committed, MADV_DONTNEED) == 0;
+}
+
+}  // namespace
+
+MappingPool::~MappingPool() {
+  for (const auto& [key, bases] : free_)
+    for (u8* base : bases) munmap(base, std::get<0>(key));
+}
+
+std::optional<Mapping> MappingPool::take(u64 mapped, u64 committed, Contents contents) {
+  const std::lock_guard lock(mutex_);
+  const auto found = free_.find(Key{mapped, committed, contents});
+  if (found == free_.end() || found->second.empty()) return std::nullopt;
+  u8* const base = found->second.back();
+  found->second.pop_back();
+  --kept_[static_cast<size_t>(contents)];
+  return Mapping{base, mapped, committed};
+}
+
+void MappingPool::give(Mapping m, Contents contents) {
+  bool keep = false;
+  {
+    const std::lock_guard lock(mutex_);
+    u32& kept = kept_[static_cast<size_t>(contents)];
+    if (kept < room_for(contents)) {
+      ++kept;  // a place for it, while it is cleared without the lock
+      keep = true;
+    }
+  }
+  if (!keep) {
+    munmap(m.base, m.mapped);
+    return;
+  }
+  const bool ready = contents == Contents::left || clear(m);
+  const std::lock_guard lock(mutex_);
+  if (ready) {
+    free_[Key{m.mapped, m.committed, contents}].push_back(m.base);
+    return;
+  }
+  --kept_[static_cast<size_t>(contents)];
+  munmap(m.base, m.mapped);
+}
+
+}  // namespace tenon
