@@ -151,14 +151,14 @@ Status interpret(FuncRef* self, Slot* slots) {
   Slot* const frame = context.value_top;
   if (static_cast<u64>(context.value_limit - frame) < f.frame_slots)
     return store.raise(TrapCode::stack_exhausted);
-  std::memcpy(frame, slots, f.param_slots * sizeof(Slot));
+  std::copy_n(slots, f.param_slots, frame);  // `slots` may be null where there are none
   reinterpret_cast<Link*>(frame + f.link)->pc = leave_activation_code();
   u8* mem = nullptr;
   u64 mem_len = 0;
   load_memory(vm, mem, mem_len);
   const Handler first = *reinterpret_cast<const Handler*>(f.entry);
   const Status status = first(f.entry, frame, mem, vm, mem_len, reinterpret_cast<u64>(self), V128{});
-  if (status == Status::ok) std::memcpy(slots, frame, f.result_slots * sizeof(Slot));
+  if (status == Status::ok) std::copy_n(frame, f.result_slots, slots);
   context.value_top = frame;
   return status;
 }
