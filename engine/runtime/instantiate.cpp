@@ -259,7 +259,12 @@ Result<Instance*> Store::instantiate(std::shared_ptr<const Module> module, std::
   Instantiation steps(*this, instance);
   TRY(steps.allocate(imports));
   steps.bind_hosts(own_hosts);
-  if (impl_->compiler) TRY(impl_->compiler->adopt(instance));
+  if (impl_->compiler) {
+    // Compiled callers pass parameters that exceed the registers there.
+    for (TypeId type : instance.module().types)
+      if (const FuncType* func = types().get(type).func()) transfer(func->param_slots);
+    TRY(impl_->compiler->adopt(instance));
+  }
   TRY(steps.run_segments());
   TRY(steps.run_start());
   return &instance;

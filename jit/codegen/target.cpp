@@ -12,6 +12,9 @@
 
 #include <mutex>
 
+#include "jit/passes/in_bounds.h"
+#include "jit/passes/stack_check.h"
+
 namespace tenon::jit {
 namespace {
 
@@ -25,6 +28,8 @@ constexpr const char* kPipelines[] = {
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>",
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
     "loop-simplify,lcssa,loop-mssa(loop-rotate,licm),early-cse<memssa>,"
+    "loop-simplify,lcssa,in-bounds,loop-mssa(licm),loop-vectorize,slp-vectorizer,vector-combine,"
+    "early-cse<memssa>,instcombine<no-verify-fixpoint>,"
     "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
     "insts>",
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,correlated-propagation,jump-"
@@ -35,7 +40,8 @@ constexpr const char* kPipelines[] = {
     "bdce,"
     "instcombine<no-verify-fixpoint>,jump-threading,correlated-propagation,adce,dse,loop-mssa(licm),"
     "simplifycfg,"
-    "instcombine<no-verify-fixpoint>,loop-vectorize,slp-vectorizer,vector-combine,loop-unroll<O2>,"
+    "instcombine<no-verify-fixpoint>,loop-simplify,lcssa,in-bounds,loop-mssa(licm),loop-vectorize,slp-"
+    "vectorizer,vector-combine,loop-unroll<O2>,"
     "instcombine<no-verify-fixpoint>,loop-mssa(licm),"
     "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
     "insts>",
@@ -86,7 +92,6 @@ Result<std::unique_ptr<Target>> Target::create(const CompileOptions& wanted) {
 
 void Target::optimise(llvm::Module& module) {
   const std::string pipeline = kPipelines[std::min<size_t>(opt_level_, kLastPipeline)];
-  if (pipeline.empty()) return;
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
@@ -97,8 +102,16 @@ void Target::optimise(llvm::Module& module) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.registerPipelineParsingCallback([](llvm::StringRef name, llvm::FunctionPassManager& passes,
+                                             llvm::ArrayRef<llvm::PassBuilder::PipelineElement>) {
+    if (name != "in-bounds") return false;
+    passes.addPass(InBoundsPass());
+    return true;
+  });
   llvm::FunctionPassManager passes;
-  if (auto error = builder.parsePassPipeline(passes, pipeline)) llvm::report_fatal_error(std::move(error));
+  if (!pipeline.empty())
+    if (auto error = builder.parsePassPipeline(passes, pipeline)) llvm::report_fatal_error(std::move(error));
+  passes.addPass(StackCheckPass());
   for (llvm::Function& f : module)
     if (!f.isDeclaration()) passes.run(f, functions);
 }

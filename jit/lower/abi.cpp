@@ -17,15 +17,34 @@ llvm::Type* lower_type(llvm::LLVMContext& context, ValType type) {
 }
 
 NativeSignature::NativeSignature(llvm::LLVMContext& context, const FuncType& wasm)
-    : has_results_pointer(wasm.results.size() > kRegisterResults), first_param(has_results_pointer ? 2 : 1) {
-  std::vector<llvm::Type*> params(first_param, llvm::PointerType::get(context, 0));
-  for (ValType t : wasm.params) params.push_back(lower_type(context, t));
+    : has_results_pointer(wasm.results.size() > kRegisterResults) {
+  auto* pointer = llvm::PointerType::get(context, 0);
+  auto* word = llvm::Type::getInt64Ty(context);
+  std::vector<llvm::Type*> arguments(has_results_pointer ? 2 : 1, pointer);
+  u32 integers = static_cast<u32>(arguments.size()), vectors = 0;
+  for (ValType t : wasm.params) {
+    llvm::Type* lowered = lower_type(context, t);
+    u32& used = lowered->isIntegerTy() ? integers : vectors;
+    if (used == (lowered->isIntegerTy() ? kIntegerArguments : kVectorArguments)) {
+      params.push_back({true, memory_slots, memory_slots});
+      memory_slots += t.slots();
+      continue;
+    }
+    params.push_back({false, static_cast<u32>(arguments.size()),
+                      lowered->isIntegerTy() ? integers : kIntegerArguments + vectors});
+    arguments.push_back(lowered);
+    ++used;
+  }
   llvm::Type* result = llvm::Type::getVoidTy(context);
   if (wasm.results.size() == 1) result = lower_type(context, wasm.results[0]);
   if (wasm.results.size() > 1)
     result =
         llvm::StructType::get(lower_type(context, wasm.results[0]), lower_type(context, wasm.results[1]));
-  type = llvm::FunctionType::get(result, params, false);
+  type = llvm::FunctionType::get(result, arguments, false);
+  std::vector<llvm::Type*> wide{pointer};
+  wide.resize(kIntegerArguments, word);
+  wide.resize(kIntegerArguments + kVectorArguments, llvm::FixedVectorType::get(word, 2));
+  wide_type = llvm::FunctionType::get(result, wide, false);
 }
 
 u32 memory_result_slots(const FuncType& type) {

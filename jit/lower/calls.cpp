@@ -3,10 +3,17 @@
 
 #include "engine/runtime/host_func.h"
 #include "jit/lower/func_lowering.h"
+#include "jit/lower/native_call.h"
 
 namespace tenon::jit {
 
 using Value = FuncLowering::Value;
+
+llvm::Function* declare_function(Unit& unit, const ModulePlan& plan, FuncIdx f) {
+  const NativeSignature signature(unit.context(), plan.module->func_type(f));
+  return unit.function(symbol_name(f), plan.wide[f.value] ? signature.wide_type : signature.type,
+                       kNativeConvention);
+}
 
 Value FuncLowering::func_ref(FuncIdx f) {
   if (wasm().is_imported(f))
@@ -31,14 +38,14 @@ Value FuncLowering::results_buffer(const FuncType& type) {
 }
 
 void FuncLowering::call_native(const FuncType& type, Value entry, Value native_context) {
-  NativeSignature signature(unit_.context(), type);
-  std::vector<Value> args{native_context};
-  if (signature.has_results_pointer) args.push_back(results_buffer(type));
-  for (Value v : pop_n(type.params.size())) args.push_back(v);
-  auto* call = b_.CreateCall(signature.type, entry, args);
-  call->setCallingConv(llvm::CallingConv::Tail);
-  // Never a jump, so that endless recursion meets the stack check and backtraces are whole.
-  call->setTailCallKind(llvm::CallInst::TCK_NoTail);
+  const NativeSignature signature(unit_.context(), type);
+  Value results = signature.has_results_pointer ? results_buffer(type) : nullptr;
+  auto* known = llvm::dyn_cast<llvm::Function>(entry);
+  const bool wide = known && known->getFunctionType() == signature.wide_type;
+  const auto values = pop_n(type.params.size());
+  auto* call = call_native_entry(
+      b_, signature, wide, entry,
+      native_arguments(unit_, b_, signature, wide, native_context, results, values, store_context_));
   if (type.results.size() == 1) push(call);
   if (type.results.size() < 2) return;
   push(b_.CreateExtractValue(call, 0));
@@ -46,21 +53,21 @@ void FuncLowering::call_native(const FuncType& type, Value entry, Value native_c
   u64 slot = 0;
   for (size_t i = kRegisterResults; i < type.results.size(); ++i) {
     auto* load = b_.CreateAlignedLoad(this->type(type.results[i]),
-                                      unit_.offset(b_, args[1], slot * sizeof(Slot)), llvm::Align(8));
+                                      unit_.offset(b_, results, slot * sizeof(Slot)), llvm::Align(8));
     load->setMetadata(llvm::LLVMContext::MD_tbaa, unit_.alias_tag(AliasClass::runtime));
     push(load);
     slot += type.results[i].slots();
   }
 }
 
-// The callee has the caller's results, so it takes the caller's results pointer.
+// The callee has the caller's results, so it takes the caller's results pointer. Both have the wide prototype.
 void FuncLowering::tail_call_native(const FuncType& type, Value entry, Value native_context) {
-  NativeSignature signature(unit_.context(), type);
-  std::vector<Value> args{native_context};
-  if (signature.has_results_pointer) args.push_back(fn_->getArg(1));
-  for (Value v : pop_n(type.params.size())) args.push_back(v);
-  auto* call = b_.CreateCall(signature.type, entry, args);
-  call->setCallingConv(llvm::CallingConv::Tail);
+  const NativeSignature signature(unit_.context(), type);
+  Value results = signature.has_results_pointer ? results_pointer(b_, fn_) : nullptr;
+  const auto values = pop_n(type.params.size());
+  auto* call = call_native_entry(
+      b_, signature, true, entry,
+      native_arguments(unit_, b_, signature, true, native_context, results, values, store_context_));
   call->setTailCallKind(llvm::CallInst::TCK_MustTail);
   if (type.results.empty())
     b_.CreateRetVoid();
@@ -118,8 +125,7 @@ Target target_of(L& l, V func_ref) {
 
 Target direct_target(L& l, FuncIdx f) {
   if (!l.plan().compiled[f.value]) return target_of(l, l.func_ref(f));
-  NativeSignature signature(l.unit().context(), l.wasm().func_type(f));
-  return {l.unit().function(symbol_name(f), signature.type, llvm::CallingConv::Tail), l.vm()};
+  return {declare_function(l.unit(), l.plan(), f), l.vm()};
 }
 
 const FuncType& func_type(L& l, u32 type_idx) {

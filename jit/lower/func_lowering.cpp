@@ -4,6 +4,10 @@
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/Intrinsics.h>
 
+#include "jit/lower/native_call.h"
+#include "jit/passes/guest_access.h"
+#include "jit/passes/stack_check.h"
+
 namespace tenon::jit {
 
 namespace {
@@ -34,7 +38,7 @@ FuncLowering::FuncLowering(Unit& unit, const ModulePlan& plan, FuncIdx func)
       func_(func),
       type_(plan.module->func_type(func)),
       signature_(unit.context(), type_),
-      fn_(unit.function(symbol_name(func), signature_.type, llvm::CallingConv::Tail)),
+      fn_(declare_function(unit, plan, func)),
       b_(unit.context()) {}
 
 Result<void> FuncLowering::run() {
@@ -64,8 +68,13 @@ Result<void> FuncLowering::prologue(CodeReader& reader) {
   fn_->addParamAttr(0, llvm::Attribute::getWithAlignment(unit_.context(), llvm::Align(16)));
   fn_->addDereferenceableParamAttr(0, plan_.layout.size);
   store_context_ = unit_.store_context(b_, vm_);
-  for (size_t i = 0; i < type_.params.size(); ++i)
-    declare_local(type_.params[i], fn_->getArg(signature_.first_param + static_cast<u32>(i)));
+  if (!plan_.memories.empty() && plan_.memories[0].guarded && plan_.memories[0].fixed_base) {
+    const MemoryType& memory = wasm().memories[0];
+    set_guest_memory(unit_.module(), {offsetof(VMContext, memory0_base), plan_.layout.memories,
+                                      memory.limits.min << memory.page_shift});
+  }
+  const auto params = native_parameters(unit_, b_, signature_, type_, fn_, store_context_);
+  for (size_t i = 0; i < params.size(); ++i) declare_local(type_.params[i], params[i]);
   for (const LocalRun& run : runs)
     for (u32 i = 0; i < run.count; ++i) declare_local(run.type, llvm::Constant::getNullValue(type(run.type)));
   check_stack();
@@ -85,18 +94,10 @@ void FuncLowering::declare_local(ValType t, Value initial) {
   local_types_.push_back(lowered);
 }
 
-// One compare against the limit, which lies far enough above the end of the stack for ordinary frames. What a
-// frame takes beyond that is guessed from the function's size.
+// The check itself is made when calls and frame are known (jit/passes/stack_check.h).
 void FuncLowering::check_stack() {
-  const u64 code_size = wasm().functions[func_.value].body.size();
-  Value frame = b_.CreateIntrinsic(llvm::Intrinsic::frameaddress, {unit_.ptr()}, {i32(0)});
-  const u64 locals = 16 * locals_.size();
-  if (const u64 guess = locals + 8 * code_size; guess > 16 * 1024)
-    frame = b_.CreateGEP(b_.getInt8Ty(), frame, b_.getInt64(-guess));
-  Value limit =
-      unit_.load(b_, unit_.ptr(), store_context_, offsetof(StoreContext, stack_limit), AliasClass::runtime);
-  offset_ = wasm().functions[func_.value].offset;
-  trap_if(b_.CreateICmpULT(frame, limit), TrapCode::stack_exhausted);
+  unit_.raise_function();
+  request_stack_check(*fn_, wasm().functions[func_.value].offset);
 }
 
 void FuncLowering::check_interrupt() {
@@ -242,9 +243,10 @@ void FuncLowering::branch_to(u32 label) {
 // The results are on the stack.
 void FuncLowering::return_results() {
   auto results = pop_n(type_.results.size());
+  Value buffer = results.size() > kRegisterResults ? results_pointer(b_, fn_) : nullptr;
   u64 slot = 0;
   for (size_t i = kRegisterResults; i < results.size(); ++i) {
-    unit_.store(b_, results[i], fn_->getArg(1), slot * sizeof(Slot), AliasClass::runtime);
+    unit_.store(b_, results[i], buffer, slot * sizeof(Slot), AliasClass::runtime);
     slot += type_.results[i].slots();
   }
   if (results.empty()) {

@@ -28,6 +28,9 @@ std::span<const Row> atomic_rows();
 // Null for an instruction that compiled code does not know: its function stays in the interpreter.
 LowerFn lowering_of(Op op);
 
+// A function of the module that is compiled, declared with its prototype.
+llvm::Function* declare_function(Unit& unit, const ModulePlan& plan, FuncIdx f);
+
 class FuncLowering {
  public:
   using Value = llvm::Value*;
@@ -90,6 +93,7 @@ class FuncLowering {
   // guarded.
   Value address(const MemArg& mem, Value index, u32 width);
   Value memory_desc(MemoryIdx m);
+  Value memory_base(MemoryIdx m);
   const MemoryPlan& memory_plan(MemoryIdx m) const { return plan_.memories[m.value]; }
   Value load(const Instr& i, llvm::Type* type);
   void store(const Instr& i, Value value, Value index);
@@ -145,6 +149,7 @@ class FuncLowering {
   std::vector<Value> stack_, locals_;
   std::vector<llvm::Type*> local_types_;
   std::vector<Control> controls_;
+  Value memory0_base_ = nullptr;
   llvm::AllocaInst* scratch_ = nullptr;
   llvm::AllocaInst* results_buffer_ = nullptr;
   u32 results_buffer_slots_ = 0;

@@ -13,6 +13,20 @@ Value FuncLowering::memory_desc(MemoryIdx m) {
   return load_vm(unit_.ptr(), plan_.layout.memories + u64{m.value} * sizeof(void*), true);
 }
 
+// Loaded once for each function where it never changes: passes see that all addresses have one base.
+Value FuncLowering::memory_base(MemoryIdx m) {
+  const MemoryPlan& plan = memory_plan(m);
+  if (m.value != 0 || !plan.fixed_base)
+    return unit_.load(b_, unit_.ptr(), memory_desc(m), offsetof(MemoryDesc, base), AliasClass::runtime,
+                      plan.fixed_base);
+  if (!memory0_base_) {
+    llvm::IRBuilder<> at(entry_, entry_->begin());
+    memory0_base_ =
+        unit_.load(at, unit_.ptr(), vm_, offsetof(VMContext, memory0_base), AliasClass::runtime, true);
+  }
+  return memory0_base_;
+}
+
 Value FuncLowering::address(const MemArg& mem, Value index, u32 width) {
   const MemoryPlan& plan = memory_plan(mem.memory);
   if (!plan.is64) index = b_.CreateZExt(index, unit_.i64());
@@ -31,12 +45,7 @@ Value FuncLowering::address(const MemArg& mem, Value index, u32 width) {
     }
     trap_if(past, TrapCode::memory_out_of_bounds);
   }
-  Value base;
-  if (mem.memory.value == 0 && plan.fixed_base)
-    base = load_vm(unit_.ptr(), offsetof(VMContext, memory0_base), true);
-  else
-    base = unit_.load(b_, unit_.ptr(), memory_desc(mem.memory), offsetof(MemoryDesc, base),
-                      AliasClass::runtime, plan.fixed_base);
+  Value base = memory_base(mem.memory);
   Value p = b_.CreateGEP(b_.getInt8Ty(), base, index);
   return mem.offset == 0 ? p : b_.CreateGEP(b_.getInt8Ty(), p, i64(mem.offset));
 }

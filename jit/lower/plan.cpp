@@ -14,12 +14,15 @@ namespace {
 // What one pass over a function's code finds.
 struct Survey {
   bool has_lowering = true;  // every instruction
+  bool tail_calls = false;   // contains some
   u64 weight = 0;            // about how many LLVM instructions and phi operands it becomes
 };
 
 class Surveyor {
  public:
-  Surveyor(const Module& module, FuncIdx f) : module_(module), function_(module.functions[f.value]) {
+  // `tail_targets`: functions called by return_call are marked there.
+  Surveyor(const Module& module, FuncIdx f, std::vector<bool>& tail_targets)
+      : module_(module), function_(module.functions[f.value]), tail_targets_(tail_targets) {
     arities_.push_back(module.func_type(f).results.size());
   }
   Result<Survey> run(u64 weight_limit) {
@@ -52,6 +55,9 @@ class Surveyor {
   void add(const Instr& i) {
     ++survey_.weight;
     survey_.has_lowering = lowering_of(i.op) != nullptr;
+    if (i.op == Op::return_call) tail_targets_[i.index] = true;
+    if (i.op == Op::return_call || i.op == Op::return_call_indirect || i.op == Op::return_call_ref)
+      survey_.tail_calls = true;
     switch (op_info(i.op).imm) {
       case Imm::block: open(i); break;
       case Imm::br_label: survey_.weight += arity(i.index); break;
@@ -72,6 +78,7 @@ class Surveyor {
   const Module& module_;
   const Function& function_;
   std::vector<u64> arities_;  // of open labels, the function's own first
+  std::vector<bool>& tail_targets_;
   Survey survey_;
 };
 
@@ -90,11 +97,12 @@ Result<void> plan_functions(ModulePlan& plan, const CompileRequest& request) {
     const u32 f = func.value;
     // A body that does not validate traps when the interpreter first meets it.
     if (decode.lazy_bodies && !validate_function(module, FuncIdx{f}, decode.limits)) continue;
-    TRY_ASSIGN(const Survey survey, Surveyor(module, FuncIdx{f}).run(options.max_function_weight));
+    TRY_ASSIGN(const Survey survey, Surveyor(module, FuncIdx{f}, plan.wide).run(options.max_function_weight));
     if (survey.weight > options.max_function_weight && plan.notice.empty())
       plan.notice = fmt::format("{} is beyond the compiler's budget of {} operations: interpreted",
                                 module.function_name(FuncIdx{f}), options.max_function_weight);
     plan.compiled[f] = survey.has_lowering && survey.weight <= options.max_function_weight;
+    if (survey.tail_calls) plan.wide[f] = true;
     if (plan.compiled[f]) total += survey.weight;
   }
   if (total > options.max_module_weight) {
@@ -114,6 +122,7 @@ ModulePlan::ModulePlan(const CompileRequest& request)
       host_has_fma(cpu_of(request.options).has(CpuFeature::fma)),
       memories(request.config.memories),
       compiled(request.module->functions.size()),
+      wide(request.module->functions.size()),
       native_import(request.config.native_import) {}
 
 std::string symbol_name(FuncIdx f) { return fmt::format("f{}", f.value); }

@@ -4,6 +4,7 @@
 #include "engine/native/code_image.h"
 #include "engine/runtime/host_func.h"
 #include "engine/runtime/vm.h"
+#include "jit/lower/native_call.h"
 
 namespace tenon::jit {
 namespace {
@@ -30,6 +31,14 @@ u64 slots_before(const std::vector<ValType>& types, size_t n) {
   return slots;
 }
 
+// The store: through the defining instance, or the host function's record. FuncRef::vmctx of a host function is
+// null, and its `code` is the HostFunc.
+V store_of(Unit& u, Builder& b, V self) {
+  V vm = u.load(b, u.ptr(), self, offsetof(FuncRef, vmctx), AliasClass::runtime);
+  V host = u.load(b, u.ptr(), self, offsetof(FuncRef, code), AliasClass::runtime);
+  return u.load(b, u.ptr(), b.CreateSelect(b.CreateIsNull(vm), host, vm), 0, AliasClass::runtime);
+}
+
 // u32 (FuncRef* self, Slot* slots): enters the inner function through the entry stub.
 void lower_array_entry(Unit& u, const ThunkNames& names, llvm::Function* inner) {
   auto* fn = u.function(names.array_entry, llvm::FunctionType::get(u.i32(), {u.ptr(), u.ptr()}, false),
@@ -48,17 +57,19 @@ llvm::Function* lower_inner(Unit& u, const ThunkNames& names, const FuncType& ty
       llvm::CallingConv::C, llvm::GlobalValue::InternalLinkage);
   Builder b = start(u, fn);
   V self = fn->getArg(0), slots = fn->getArg(1);
-  NativeSignature signature(u.context(), type);
-  std::vector<V> args{u.load(b, u.ptr(), self, offsetof(FuncRef, native_context), AliasClass::runtime)};
+  const NativeSignature signature(u.context(), type);
+  V context = u.load(b, u.ptr(), self, offsetof(FuncRef, native_context), AliasClass::runtime);
   // Results beyond the registers go straight to their slots: arguments have been read by then.
-  if (signature.has_results_pointer)
-    args.push_back(u.offset(b, slots, slots_before(type.results, kRegisterResults) * sizeof(Slot)));
+  V results = signature.has_results_pointer
+                  ? u.offset(b, slots, slots_before(type.results, kRegisterResults) * sizeof(Slot))
+                  : nullptr;
+  V store = signature.memory_slots ? store_of(u, b, self) : nullptr;
+  std::vector<V> values;
   for (size_t i = 0; i < type.params.size(); ++i)
-    args.push_back(load_slot(u, b, slots, slots_before(type.params, i), type.params[i]));
+    values.push_back(load_slot(u, b, slots, slots_before(type.params, i), type.params[i]));
   V entry = u.load(b, u.ptr(), self, offsetof(FuncRef, native_entry), AliasClass::runtime);
-  auto* call = b.CreateCall(signature.type, entry, args);
-  call->setCallingConv(llvm::CallingConv::Tail);
-  call->setTailCallKind(llvm::CallInst::TCK_NoTail);
+  auto* call = call_native_entry(b, signature, false, entry,
+                                 native_arguments(u, b, signature, false, context, results, values, store));
   if (type.results.size() == 1) u.store(b, call, slots, 0, AliasClass::runtime);
   if (type.results.size() > 1)
     for (unsigned i = 0; i < kRegisterResults; ++i)
@@ -68,18 +79,19 @@ llvm::Function* lower_inner(Unit& u, const ThunkNames& names, const FuncType& ty
   return fn;
 }
 
-// tailcc R (FuncRef* self, [results], params...): calls the array entry.
+// R (FuncRef* self, [results], params...): calls the array entry.
 void lower_native_entry(Unit& u, const ThunkNames& names, const FuncType& type) {
   NativeSignature signature(u.context(), type);
-  auto* fn = u.function(names.native_entry, signature.type, llvm::CallingConv::Tail);
+  auto* fn = u.function(names.native_entry, signature.type, kNativeConvention);
   Builder b = start(u, fn);
   V self = fn->getArg(0);
   const u64 count =
       std::max<u64>({slots_before(type.params, ~size_t{0}), slots_before(type.results, ~size_t{0}), 1});
   V slots = b.CreateAlloca(llvm::ArrayType::get(u.i64(), count));
-  for (u32 i = 0; i < type.params.size(); ++i)
-    u.store(b, fn->getArg(signature.first_param + i), slots, slots_before(type.params, i) * sizeof(Slot),
-            AliasClass::runtime);
+  V param_store = signature.memory_slots ? store_of(u, b, self) : nullptr;
+  const auto params = native_parameters(u, b, signature, type, fn, param_store);
+  for (u32 i = 0; i < params.size(); ++i)
+    u.store(b, params[i], slots, slots_before(type.params, i) * sizeof(Slot), AliasClass::runtime);
   V entry = u.load(b, u.ptr(), self, offsetof(FuncRef, array_entry), AliasClass::runtime);
   auto* status =
       b.CreateCall(llvm::FunctionType::get(u.i32(), {u.ptr(), u.ptr()}, false), entry, {self, slots});
@@ -88,19 +100,15 @@ void lower_native_entry(Unit& u, const ThunkNames& names, const FuncType& type) 
   auto* done = llvm::BasicBlock::Create(u.context(), "ok", fn);
   b.CreateCondBr(b.CreateICmpNE(status, b.getInt32(static_cast<u32>(Status::ok))), cold, done, u.unlikely());
   b.SetInsertPoint(cold);
-  // The store: through the defining instance, or the host function's record. FuncRef::vmctx of a host
-  // function is null, and its `code` is the HostFunc.
-  V vm = u.load(b, u.ptr(), self, offsetof(FuncRef, vmctx), AliasClass::runtime);
-  V host = u.load(b, u.ptr(), self, offsetof(FuncRef, code), AliasClass::runtime);
-  V holder = b.CreateSelect(b.CreateIsNull(vm), host, vm);
-  V store = u.load(b, u.ptr(), holder, 0, AliasClass::runtime);
+  V store = store_of(u, b, self);
   u.call_helper(b, store, Helper::tenon_jit_resume_call, {self, slots, status});
   b.CreateBr(done);
   b.SetInsertPoint(done);
+  V results = signature.has_results_pointer ? results_pointer(b, fn) : nullptr;
   for (size_t i = kRegisterResults; i < type.results.size(); ++i) {
     const u64 first = slots_before(type.results, kRegisterResults);
     const u64 slot = slots_before(type.results, i);
-    u.store(b, load_slot(u, b, slots, slot, type.results[i]), fn->getArg(1), (slot - first) * sizeof(Slot),
+    u.store(b, load_slot(u, b, slots, slot, type.results[i]), results, (slot - first) * sizeof(Slot),
             AliasClass::runtime);
   }
   if (type.results.empty()) {

@@ -4,6 +4,7 @@
 #include <llvm/IR/MDBuilder.h>
 
 #include "engine/runtime/vm.h"
+#include "jit/passes/stack_check.h"
 
 namespace tenon::jit {
 namespace {
@@ -107,7 +108,7 @@ llvm::CallInst* Unit::call_helper(llvm::IRBuilder<>& b, llvm::Value* store_conte
 
 llvm::Function* Unit::raise_function() {
   if (raise_) return raise_;
-  raise_ = function("tenon.raise",
+  raise_ = function(kRaiseFunction,
                     llvm::FunctionType::get(llvm::Type::getVoidTy(*context_), {ptr(), i64()}, false),
                     llvm::CallingConv::C, llvm::GlobalValue::InternalLinkage);
   for (auto attribute : {llvm::Attribute::NoReturn, llvm::Attribute::Cold, llvm::Attribute::NoInline})
