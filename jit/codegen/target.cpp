@@ -28,7 +28,7 @@ constexpr const char* kPipelines[] = {
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>",
     "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
     "loop-simplify,lcssa,loop-mssa(loop-rotate,licm),early-cse<memssa>,"
-    "loop-simplify,lcssa,in-bounds,loop-mssa(licm),loop-vectorize,slp-vectorizer,vector-combine,"
+    "loop-simplify,lcssa,in-bounds,early-cse,loop-mssa(licm),loop-vectorize,"
     "early-cse<memssa>,instcombine<no-verify-fixpoint>,"
     "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
     "insts>",
@@ -40,7 +40,8 @@ constexpr const char* kPipelines[] = {
     "bdce,"
     "instcombine<no-verify-fixpoint>,jump-threading,correlated-propagation,adce,dse,loop-mssa(licm),"
     "simplifycfg,"
-    "instcombine<no-verify-fixpoint>,loop-simplify,lcssa,in-bounds,loop-mssa(licm),loop-vectorize,slp-"
+    "instcombine<no-verify-fixpoint>,loop-simplify,lcssa,in-bounds,early-cse,loop-mssa(licm),loop-vectorize,"
+    "slp-"
     "vectorizer,vector-combine,loop-unroll<O2>,"
     "instcombine<no-verify-fixpoint>,loop-mssa(licm),"
     "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
