@@ -9,6 +9,8 @@ namespace tenon::cli {
 using Args = std::vector<std::string>;
 
 int run(const Args& args);
+int compile(const Args& args);
+int cache(const Args& args);
 int inspect(const Args& args);
 int objdump(const Args& args);
 int nn(const Args& args);

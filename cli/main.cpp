@@ -17,8 +17,10 @@ struct Command {
   std::string_view name, help;
   int (*main)(const Args&);
 };
-constexpr std::array<Command, 7> kCommands = {{
+constexpr std::array<Command, 9> kCommands = {{
     {"run", "run a WebAssembly program (also: tenon FILE)", run},
+    {"compile", "compile a module to native code for later runs", compile},
+    {"cache", "show or clear the cache of compiled code", cache},
     {"inspect", "show what a module consists of", inspect},
     {"objdump", "disassemble a module's functions", objdump},
     {"nn", "inspect, run and test neural networks without WebAssembly", nn},

@@ -20,6 +20,8 @@ struct RunOptions {
   std::string engine = "auto", invoke, standard_in, standard_out, standard_error;
   std::vector<std::string> dirs, env, enable, disable;
   NnRunOptions nn;
+  bool cache = true;
+  int opt_level = 2;
   std::optional<uint64_t> fuel, max_memory;
   double timeout = 0;
   std::string file;
@@ -28,10 +30,15 @@ struct RunOptions {
 
 // Parses the options; what follows the file belongs to the guest, options or not.
 std::optional<int> read_options(const Args& args, RunOptions& o) {
-  CLI::App app("Runs a WebAssembly program: FILE.wasm or .wat, then its own arguments.", "tenon run");
+  CLI::App app(
+      "Runs a WebAssembly program: FILE.wasm, .wat or .tna (see `tenon compile`), then its own arguments.",
+      "tenon run");
   app.prefix_command();
-  app.add_option("--engine", o.engine, "auto, interp or jit")
-      ->check(CLI::IsMember({"auto", "interp", "jit"}));
+  app.add_option("--engine", o.engine,
+                 "auto, interp, jit or aot (compile as a whole, or take it from the cache)")
+      ->check(CLI::IsMember({"auto", "interp", "jit", "aot"}));
+  app.add_flag("!--no-cache", o.cache, "neither look for compiled code of earlier runs nor keep it");
+  app.add_option("-O", o.opt_level, "0 to 3: how hard to optimise compiled code")->check(CLI::Range(0, 3));
   app.add_option("--dir", o.dirs, "HOST[::GUEST][:ro]: give the program a directory")
       ->allow_extra_args(false);
   app.add_option("--env", o.env, "KEY=VALUE: set an environment variable; KEY: pass the host's")
@@ -208,9 +215,10 @@ int call_entry(const Instance& instance, const RunOptions& o) {
 
 Result<void> configure(Config& config, const RunOptions& o) {
   config.tier(o.engine == "jit"      ? TENON_TIER_JIT
+              : o.engine == "aot"    ? TENON_TIER_AOT
               : o.engine == "interp" ? TENON_TIER_INTERP
                                      : TENON_TIER_AUTOMATIC);
-  config.fuel(o.fuel.has_value()).interruptible(o.timeout > 0);
+  config.fuel(o.fuel.has_value()).interruptible(o.timeout > 0).opt_level(o.opt_level).cache(o.cache);
   if (o.max_memory) config.max_memory(*o.max_memory);
   for (const std::string& f : o.enable)
     if (auto set = config.feature(f, true); !set) return set;
@@ -221,7 +229,8 @@ Result<void> configure(Config& config, const RunOptions& o) {
 
 Result<Module> load(const Engine& engine, const RunOptions& o) {
   const Progress progress("reading " + o.file);
-  return Module::from_file(engine, o.file);
+  // By its name, not by its content: native code must not come in as something harmless.
+  return o.file.ends_with(".tna") ? Module::load_file(engine, o.file) : Module::from_file(engine, o.file);
 }
 
 // Most of the time that this takes is the compiler's.

@@ -15,6 +15,7 @@
 #include "engine/module.h"
 #include "engine/native/module_code.h"
 #include "engine/runtime/plugin.h"
+#include "engine/runtime/store.h"
 
 namespace tenon {
 namespace {
@@ -194,14 +195,30 @@ Result<void> Artefact::read_rows(const ArtefactHeader& h) {
   return {};
 }
 
-Result<void> Artefact::add_code_to(const Module& module) const {
+Result<std::vector<std::shared_ptr<const CodeObject>>> Artefact::load_code(const Module& module) const {
+  std::vector<std::shared_ptr<const CodeObject>> out;
   for (const auto& image : images_) {
     TRY_ASSIGN(auto code, CodeObject::map(module, image, shared_from_this(), fd_,
                                           static_cast<u64>(image.data() - bytes_)));
-    module.code().add(std::move(code));
+    out.push_back(std::move(code));
   }
+  return out;
+}
+
+Result<void> Artefact::add_code_to(const Module& module) const {
+  TRY_ASSIGN(auto objects, load_code(module));
+  for (auto& code : objects) module.code().add(std::move(code));
   module.code().objects_saved = static_cast<u32>(images_.size());
   return {};
+}
+
+Result<std::shared_ptr<const Module>> load_module(Engine& engine,
+                                                  const std::shared_ptr<const Artefact>& artefact) {
+  DecodeOptions decode = engine.options().decode;
+  decode.lazy_bodies = true;
+  TRY_ASSIGN(auto module, decode_module(engine.types(), artefact->module_bytes(), artefact, decode));
+  TRY(artefact->add_code_to(*module));
+  return std::shared_ptr<const Module>(std::move(module));
 }
 
 }  // namespace tenon

@@ -50,6 +50,8 @@ std::vector<u8> write_artefact(std::span<const u8> module,
                                std::span<const std::shared_ptr<const CodeObject>> code,
                                const ArtefactInfo& info);
 
+class Engine;
+
 class Artefact : public std::enable_shared_from_this<Artefact> {
  public:
   // Copies into memory that nobody else can change, so that the file may. Errors: malformed (damaged, with
@@ -66,6 +68,8 @@ class Artefact : public std::enable_shared_from_this<Artefact> {
   std::span<const u8> module_bytes() const { return module_; }
   const ArtefactInfo& info() const { return info_; }
   u64 size() const { return size_; }
+  // The code, for `module`, decoded from module_bytes() or equal bytes. Errors: malformed; io.
+  Result<std::vector<std::shared_ptr<const CodeObject>>> load_code(const Module& module) const;
   // Gives `module`, decoded from module_bytes() or equal bytes, its code. Errors: malformed; io.
   Result<void> add_code_to(const Module& module) const;
 
@@ -84,5 +88,10 @@ class Artefact : public std::enable_shared_from_this<Artefact> {
   std::span<const u8> module_;
   std::vector<std::span<const u8>> images_;
 };
+
+// A module with its code, decoded as the engine's options say; it was validated when it was compiled. Errors:
+// malformed; io.
+Result<std::shared_ptr<const Module>> load_module(Engine& engine,
+                                                  const std::shared_ptr<const Artefact>& artefact);
 
 }  // namespace tenon

@@ -1,4 +1,6 @@
 // Configuration and engines of the C API.
+#include <algorithm>
+
 #include "engine/runtime/plugin.h"
 #include "handles.h"
 
@@ -13,6 +15,7 @@ void tenon_config_delete(tenon_config_t* config) { delete config; }
 void tenon_config_set_tier(tenon_config_t* config, tenon_tier_t tier) {
   using Tier = EngineOptions::Tier;
   config->options.tier = tier == TENON_TIER_JIT      ? Tier::jit
+                         : tier == TENON_TIER_AOT    ? Tier::aot
                          : tier == TENON_TIER_INTERP ? Tier::interp
                                                      : Tier::automatic;
 }
@@ -42,9 +45,17 @@ void tenon_config_set_pooled_memories(tenon_config_t* config, uint32_t n) {
 }
 void tenon_config_set_max_instances(tenon_config_t* config, uint32_t n) { config->limits.instances = n; }
 
+void tenon_config_set_opt_level(tenon_config_t* config, int level) {
+  config->opt_level = static_cast<u8>(std::clamp(level, 0, 3));
+}
+void tenon_config_set_cache(tenon_config_t* config, bool on) { config->cache = on; }
+
 tenon_engine_t* tenon_engine_new(const tenon_config_t* config) {
   const tenon_config copy = config ? *config : tenon_config{};
   auto engine = std::make_shared<Engine>(copy.options);
-  return new tenon_engine{std::move(engine), copy};
+  auto* handle = new tenon_engine{std::move(engine), copy};
+  if (copy.cache && copy.options.tier != EngineOptions::Tier::interp)
+    handle->cache = std::make_shared<CodeCache>(CodeCache::Options{});
+  return handle;
 }
 void tenon_engine_delete(tenon_engine_t* engine) { delete engine; }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/aot/cache.h"
 #include "engine/runtime/linker.h"
 #include "engine/runtime/nn_plugin.h"
 #include "engine/runtime/store.h"
@@ -17,11 +18,17 @@ struct tenon_config {
   tenon::EngineOptions options;
   tenon::StoreLimits limits;
   bool interruptible = false;
+  tenon::u8 opt_level = 2;
+  bool cache = false;
 };
 
 struct tenon_engine {
   std::shared_ptr<tenon::Engine> engine;
   tenon_config config;
+  std::shared_ptr<tenon::CodeCache> cache = {};  // null: none
+  tenon::CodeCache::Key cache_key() const {
+    return {tenon::host_cpu_features(), config.opt_level, config.options.decode.features};
+  }
 };
 
 namespace tenon::api {
@@ -53,7 +60,10 @@ inline tenon_name_t name_of(std::string_view s) { return {s.data(), s.size()}; }
 tenon_string_t new_string(std::string_view s);
 
 // Gives a new store what the configuration asks for: fuel at 0, the compiler of its tier.
-Result<void> prepare_store(const tenon_config& config, Store& store);
+Result<void> prepare_store(const tenon_engine& engine, Store& store);
+// Decodes and validates; with code from the cache, where the engine has one and knows the module.
+Result<std::shared_ptr<const Module>> new_module(const tenon_engine& engine, std::span<const u8> bytes,
+                                                 std::shared_ptr<const void> owner);
 
 }  // namespace tenon::api
 

@@ -51,7 +51,7 @@ bool looks_like_text(std::span<const u8> bytes) {
 
 tenon_error_t* compile(tenon_engine_t* engine, std::span<const u8> bytes, std::shared_ptr<const void> owner,
                        tenon_module_t** out) {
-  auto module = engine->engine->compile(bytes, std::move(owner));
+  auto module = api::new_module(*engine, bytes, std::move(owner));
   if (!module) return api::make_error(module.error());
   *out = new tenon_module{std::move(*module), {}, {}};
   return nullptr;
@@ -61,7 +61,10 @@ tenon_error_t* compile(tenon_engine_t* engine, std::span<const u8> bytes, std::s
 
 tenon_error_t* tenon_module_new(tenon_engine_t* engine, const void* bytes, size_t size,
                                 tenon_module_t** out) {
-  return compile(engine, {static_cast<const u8*>(bytes), size}, nullptr, out);
+  auto copy =
+      std::make_shared<std::vector<u8>>(static_cast<const u8*>(bytes), static_cast<const u8*>(bytes) + size);
+  const std::span<const u8> view = *copy;
+  return compile(engine, view, std::move(copy), out);
 }
 
 tenon_error_t* tenon_module_new_from_file(tenon_engine_t* engine, const char* path, tenon_module_t** out) {

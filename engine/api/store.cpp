@@ -9,15 +9,25 @@
 
 using namespace tenon;
 
-Result<void> api::prepare_store(const tenon_config& config, Store& store) {
+Result<void> api::prepare_store(const tenon_engine& engine, Store& store) {
+  using Tier = EngineOptions::Tier;
+  const tenon_config& config = engine.config;
+  const Tier tier = config.options.tier;
   if (config.options.fuel) store.context().fuel = 0;
-  if (config.options.tier != EngineOptions::Tier::jit) return {};
+  if (tier == Tier::interp) return {};
   NativeOptions options;
+  options.opt_level = config.opt_level;
   options.fuel = config.options.fuel;
   options.epochs = config.options.epochs;
   options.interrupts = config.interruptible;
-  TRY_ASSIGN(auto compiler, make_jit_tier(store, std::move(options)));
-  store.set_compiler(std::move(compiler));
+  options.compile = &compile_by_plugin;
+  options.eager = tier != Tier::automatic;
+  options.as_artefact = tier == Tier::aot;
+  if (engine.cache)
+    options.compiled = [cache = engine.cache, key = engine.cache_key()](const Module& module) {
+      cache->save(module, key);
+    };
+  store.set_compiler(std::make_unique<NativeTier>(store, std::move(options)));
   return {};
 }
 
@@ -69,8 +79,7 @@ tenon_error_t* tenon_store_new(tenon_engine_t* engine, tenon_store_t** out) {
   auto handle = std::make_unique<tenon_store>();
   handle->store = std::make_unique<Store>(engine->engine, engine->config.limits);
   handle->store->set_embedder(handle.get());
-  if (auto ready = api::prepare_store(engine->config, *handle->store); !ready)
-    return api::make_error(ready.error());
+  if (auto ready = api::prepare_store(*engine, *handle->store); !ready) return api::make_error(ready.error());
   *out = handle.release();
   return nullptr;
 }

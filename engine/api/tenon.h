@@ -105,7 +105,8 @@ TENON_API tenon_error_t* tenon_error_new_exit(int status);
 typedef enum {
   TENON_TIER_AUTOMATIC, /* interpreter today; starts at once */
   TENON_TIER_INTERP,
-  TENON_TIER_JIT /* loads tenon-jit.so with the first store */
+  TENON_TIER_JIT, /* each module is compiled before it runs; loads tenon-jit.so for that */
+  TENON_TIER_AOT  /* the same, by way of artefacts as tenon_module_compile makes them */
 } tenon_tier_t;
 
 TENON_API tenon_config_t* tenon_config_new(void);
@@ -118,6 +119,12 @@ TENON_API void tenon_config_set_fuel(tenon_config_t* config, bool on);
 /* Make running code look for tenon_store_interrupt: the interpreter always does, compiled code only with
  * this. */
 TENON_API void tenon_config_set_interruptible(tenon_config_t* config, bool on);
+/* How hard to optimise compiled code: 0 to 3, 2 when not set. */
+TENON_API void tenon_config_set_opt_level(tenon_config_t* config, int level);
+/* Keep compiled code between runs in tenon below $XDG_CACHE_HOME (else ~/.cache), a folder that must be the
+ * user's own and closed to others. Off when not set. Where the folder cannot be used, stderr says so once and
+ * nothing is kept. */
+TENON_API void tenon_config_set_cache(tenon_config_t* config, bool on);
 /* Largest size of one linear memory in bytes. */
 TENON_API void tenon_config_set_max_memory(tenon_config_t* config, uint64_t bytes);
 TENON_API void tenon_config_set_max_table_elements(tenon_config_t* config, uint64_t elements);
@@ -207,9 +214,27 @@ TENON_API size_t tenon_module_type_count(const tenon_module_t* module);
 TENON_API bool tenon_module_type(const tenon_module_t* module, size_t index, tenon_name_t* out);
 TENON_API uint64_t tenon_module_size(const tenon_module_t* module);
 
+/* ---- Artefacts: modules with compiled code ---- */
+
+/* Compiles the whole module to an artefact, for this engine's options. `target` is the processor: "native" or
+ * NULL, "x86-64-v2", "x86-64-v3", "x86-64-v4"; `threads` compile at once (0: as many as processors). Functions
+ * beyond the compiler's budget are left to the interpreter, which stderr says. Loads tenon-jit.so. Errors:
+ * usage (no such target), not_found, unsupported. */
+TENON_API tenon_error_t* tenon_module_compile(const tenon_engine_t* engine, const tenon_module_t* module,
+                                              const char* target, uint32_t threads, tenon_string_t* out);
+/* Loads an artefact; no compiler is needed. It is native code and not checked for malice: load only what comes
+ * from where you would take a program from. The bytes are copied. It runs where its options are the engine's
+ * (fuel, epochs, interruption); elsewhere it is interpreted, or compiled again. Errors: malformed (damaged),
+ * unsupported (another version of Tenon, a processor that lacks features), io. */
+TENON_API tenon_error_t* tenon_module_load(tenon_engine_t* engine, const void* bytes, size_t size,
+                                           tenon_module_t** out);
+/* The same from a file. Errors also: not_found. */
+TENON_API tenon_error_t* tenon_module_load_file(tenon_engine_t* engine, const char* path,
+                                                tenon_module_t** out);
+
 /* ---- Stores ---- */
 
-/* Holds instances and all they use; they die with it. Errors: unsupported, not_found (the JIT's plugin). */
+/* Holds instances and all they use; they die with it. */
 TENON_API tenon_error_t* tenon_store_new(tenon_engine_t* engine, tenon_store_t** out);
 /* Not while a guest of it runs. */
 TENON_API void tenon_store_delete(tenon_store_t* store);

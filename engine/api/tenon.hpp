@@ -164,6 +164,8 @@ class Config {
   Config& tier(tenon_tier_t tier) { return tenon_config_set_tier(get(), tier), *this; }
   Config& fuel(bool on = true) { return tenon_config_set_fuel(get(), on), *this; }
   Config& interruptible(bool on = true) { return tenon_config_set_interruptible(get(), on), *this; }
+  Config& opt_level(int level) { return tenon_config_set_opt_level(get(), level), *this; }
+  Config& cache(bool on = true) { return tenon_config_set_cache(get(), on), *this; }
   Config& max_memory(uint64_t bytes) { return tenon_config_set_max_memory(get(), bytes), *this; }
   Config& max_gc_heap(uint64_t bytes) { return tenon_config_set_max_gc_heap(get(), bytes), *this; }
   Config& max_table_elements(uint64_t n) { return tenon_config_set_max_table_elements(get(), n), *this; }
@@ -209,6 +211,28 @@ class Module {
     tenon_module_t* m = nullptr;
     if (tenon_error_t* e = tenon_module_new_from_file(engine.get(), path.c_str(), &m)) return Error(e);
     return Module(m);
+  }
+  // Artefacts are native code: load only what you trust (tenon_module_load).
+  static Result<Module> load(const Engine& engine, std::string_view artefact) {
+    tenon_module_t* m = nullptr;
+    if (tenon_error_t* e = tenon_module_load(engine.get(), artefact.data(), artefact.size(), &m))
+      return Error(e);
+    return Module(m);
+  }
+  static Result<Module> load_file(const Engine& engine, const std::string& path) {
+    tenon_module_t* m = nullptr;
+    if (tenon_error_t* e = tenon_module_load_file(engine.get(), path.c_str(), &m)) return Error(e);
+    return Module(m);
+  }
+  // Compiles the whole module to an artefact (tenon_module_compile).
+  Result<std::string> compile(const Engine& engine, const std::string& target = "native",
+                              uint32_t threads = 0) const {
+    tenon_string_t s{};
+    if (tenon_error_t* e = tenon_module_compile(engine.get(), get(), target.c_str(), threads, &s))
+      return Error(e);
+    std::string bytes(s.data, s.size);
+    tenon_string_delete(&s);
+    return bytes;
   }
   std::vector<tenon_item_t> imports() const {
     return list_of<tenon_item_t, tenon_module_import_count, tenon_module_import>(get());

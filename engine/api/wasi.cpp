@@ -15,11 +15,11 @@ tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* m
   auto context = wasi::make_wasi_context(std::move(wasi->config));
   wasi->config = {};
   if (!context) return api::make_error(context.error());
-  tenon_config config = engine->config;
-  config.interruptible = true;  // the end of one thread ends all
+  tenon_engine copy = *engine;
+  copy.config.interruptible = true;  // the end of one thread ends all
   wasi::ThreadOptions options;
-  options.limits = config.limits;
-  options.prepare = [config](Store& store) { return api::prepare_store(config, store); };
+  options.limits = copy.config.limits;
+  options.prepare = [copy](Store& store) { return api::prepare_store(copy, store); };
   wasi::ThreadGroup group(engine->engine, module->module, **context, std::move(options));
   auto status = group.run();
   if (!status) return new tenon_error{std::move(status.error())};

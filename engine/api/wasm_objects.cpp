@@ -50,7 +50,7 @@ wasm_store_t* wasm_store_new(wasm_engine_t* engine) {
         state->engine = engine->engine.engine;
         state->store = std::make_unique<Store>(state->engine, engine->engine.config.limits);
         state->store->set_embedder(state.get());
-        if (!api::prepare_store(engine->engine.config, *state->store)) return nullptr;
+        if (!api::prepare_store(engine->engine, *state->store)) return nullptr;
         return new wasm_store_t{std::move(state)};
       },
       [] { return nullptr; });

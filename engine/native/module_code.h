@@ -39,6 +39,7 @@ class ModuleCode {
 
     // Held while the module is compiled as a whole, so that it happens once.
     std::mutex& compile_mutex() { return compile_mutex_; }
+    bool compile_failed = false;  // guarded by compile_mutex(): not tried again
     bool compiled_whole() const { return whole_.load(std::memory_order_acquire); }
 
    private:

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <set>
 
+#include "engine/aot/artefact.h"
 #include "engine/native/raise.h"
 #include "engine/runtime/jit_plugin.h"
 #include "engine/runtime/plugin.h"
@@ -19,39 +21,48 @@ NativeTier::~NativeTier() {
   for (auto* node : memory_nodes_) guarded_memories().remove(node);
 }
 
+// The same message (no compiler, no memory for code) once in a process.
 void NativeTier::notify(const std::string& message) const {
-  if (options_.notice)
-    options_.notice(message);
-  else
-    fmt::print(stderr, "tenon: {}\n", message);
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  constexpr size_t kMost = 256;
+  if (options_.notice) return options_.notice(message);
+  const std::lock_guard lock(mutex);
+  if (said.size() < kMost && said.insert(message).second) fmt::print(stderr, "tenon: {}\n", message);
 }
 
 Result<void> NativeTier::compile(const CompileRequest& request, ModuleCode::Variant& code) {
+  const Module& module = *request.module;
   TRY_ASSIGN(CompiledImage compiled, options_.compile(request));
   if (!compiled.notice.empty()) notify(compiled.notice);
-  TRY_ASSIGN(auto object, CodeObject::load(*request.module, std::move(compiled.image)));
+  TRY_ASSIGN(auto object, CodeObject::load(module, std::move(compiled.image)));
+  if (options_.as_artefact) {
+    const auto bytes =
+        write_artefact(module.bytes(), {&object, 1}, {host_cpu_features(), options_.opt_level});
+    TRY_ASSIGN(const auto artefact, Artefact::from_bytes(bytes));
+    TRY_ASSIGN(auto objects, artefact->load_code(module));
+    object = std::move(objects.at(0));
+  }
   code.publish(std::move(object));
+  if (options_.compiled) options_.compiled(module);
   return {};
 }
 
-Result<void> NativeTier::compile_whole(const Module& module, ModuleCode::Variant& code) {
+// What cannot be compiled is interpreted.
+void NativeTier::compile_whole(const Module& module, ModuleCode::Variant& code) {
   const std::lock_guard lock(code.compile_mutex());
-  if (code.compiled_whole()) return {};
-  CompileRequest request{&module, code.config(), options_, store_.engine().options().decode, {}, {}};
-  auto done = compile(request, code);
-  if (!done) {
-    // The interpreter goes on; compiled code of other modules needs a way in.
+  if (code.compiled_whole() || code.compile_failed) return;
+  const CompileRequest request{&module, code.config(), options_, store_.engine().options().decode, {}, {}};
+  if (auto done = compile(request, code); !done) {
+    code.compile_failed = true;
     notify(done.error().message + ": interpreted");
-    request.functions.emplace();
-    return compile(request, code);
   }
-  return {};
 }
 
 Result<void> NativeTier::adopt(Instance& instance) {
   const Module& module = instance.module();
   ModuleCode::Variant& code = module.code().variant(config_of(instance, options_));
-  if (options_.compile && options_.eager) TRY(compile_whole(module, code));
+  if (options_.compile && options_.eager) compile_whole(module, code);
   for (u32 m = 0; m < module.memories.size(); ++m) {
     const MemoryDesc& desc = instance.memory(MemoryIdx{m})->desc();
     if (code.config().memories[m].guarded)
@@ -126,6 +137,11 @@ void NativeTier::make_callable(FuncRef& func) {
   if (!thunks) return waiting_.push_back(&func);
   func.native_entry = const_cast<void*>(thunks->native_entry);
   func.native_context = &func;
+}
+
+Result<CompiledImage> compile_by_plugin(const CompileRequest& request) {
+  TRY_ASSIGN(const JitPlugin* jit, jit_plugin());
+  return jit->compile(request);
 }
 
 Result<std::unique_ptr<Compiler>> make_jit_tier(Store& store, NativeOptions options) {

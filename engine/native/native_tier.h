@@ -17,6 +17,10 @@ struct NativeOptions : CompileOptions, CodeChecks {
   CompileFn compile = nullptr;
   // Compile each module as a whole before its first instruction runs (--engine=jit).
   bool eager = true;
+  // What is compiled goes through an artefact in memory, as it would from a file (--engine=aot).
+  bool as_artefact = false;
+  // Told when a module got code, on the thread that compiled it (for the cache); may be empty.
+  std::function<void(const Module&)> compiled;
   // Told, once for each module, what is left to the interpreter and why; none: printed to stderr.
   std::function<void(const std::string&)> notice;
 };
@@ -38,7 +42,7 @@ class NativeTier final : public Compiler {
     ModuleCode::Variant* code;
     u32 objects = 0;  // of the code that the instance has
   };
-  Result<void> compile_whole(const Module& module, ModuleCode::Variant& code);
+  void compile_whole(const Module& module, ModuleCode::Variant& code);
   Result<void> compile(const CompileRequest& request, ModuleCode::Variant& code);
   bool pick_up(Adopted& adopted);
   void take_thunks(const CodeObject& code);
@@ -56,7 +60,9 @@ class NativeTier final : public Compiler {
   std::vector<RangeSet::Node*> memory_nodes_;
 };
 
-// A NativeTier whose compiler is tenon-jit.so. Errors: those of loading it.
+// The compiler of tenon-jit.so, which the first call loads. Errors also: those of loading it.
+Result<CompiledImage> compile_by_plugin(const CompileRequest& request);
+// A NativeTier with it. Errors: those of loading it.
 Result<std::unique_ptr<Compiler>> make_jit_tier(Store& store, NativeOptions options);
 
 }  // namespace tenon

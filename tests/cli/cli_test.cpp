@@ -74,6 +74,49 @@ TEST_F(CliTest, LoadsNeitherLlvmNorOneDnnForHello) {
   EXPECT_THAT(ran.out, Not(HasSubstr("tenon-jit")));
 }
 
+TEST_F(CliTest, CompilesAndRunsAnArtefactWithoutLlvm) {
+  const std::string hello = program("hello.wat", "(call $print)");
+  const std::string artefact = (dir / "hello.tna").string();
+  for (const char* options : {"", "-O0 ", "-O3 --target x86-64-v2 "}) {
+    const Ran made = tenon(std::string("compile ") + options + hello);
+    if (made.out.find("no jit part") != std::string::npos) GTEST_SKIP() << made.out;
+    ASSERT_EQ(made.status, 0) << made.out;
+    const Ran ran = sh("LD_DEBUG=files " + kTenon + " run --engine=aot --no-cache " + artefact);
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_THAT(ran.out, HasSubstr("hello\n"));
+    EXPECT_THAT(ran.out, Not(HasSubstr("libLLVM")));
+  }
+  std::filesystem::resize_file(artefact, 1000);
+  const Ran cut = tenon("run " + artefact);
+  EXPECT_NE(cut.status, 0);
+  EXPECT_THAT(cut.out, HasSubstr("bytes, its header says"));
+  // Native code comes in by its name only.
+  std::filesystem::rename(artefact, dir / "innocent.wasm");
+  EXPECT_NE(tenon("run " + (dir / "innocent.wasm").string()).status, 0);
+}
+
+TEST_F(CliTest, KeepsCompiledCodeForTheNextRun) {
+  const std::string hello = program("hello.wat", "(call $print)");
+  const std::string with_cache = "XDG_CACHE_HOME=" + (dir / "cache").string() + " ";
+  const Ran first = sh(with_cache + kTenon + " run --engine=aot " + hello);
+  if (first.out.find("no jit part") != std::string::npos) GTEST_SKIP() << first.out;
+  EXPECT_EQ(first.out, "hello\n");
+  EXPECT_THAT(sh(with_cache + kTenon + " cache show").out, HasSubstr(": 1 entries"));
+  const Ran second = sh(with_cache + "LD_DEBUG=files " + kTenon + " run --engine=aot " + hello);
+  EXPECT_THAT(second.out, HasSubstr("hello\n"));
+  EXPECT_THAT(second.out, Not(HasSubstr("libLLVM")));
+  EXPECT_EQ(sh(with_cache + kTenon + " cache clear").out, "1 entries removed\n");
+  EXPECT_EQ(sh(with_cache + kTenon + " run --engine=aot --no-cache " + hello).out, "hello\n");
+  EXPECT_THAT(sh(with_cache + kTenon + " cache show").out, HasSubstr(": 0 entries"));
+  // A folder that cannot be used: said once, and the program runs.
+  const Ran open =
+      sh("mkdir -p " + (dir / "open/tenon").string() + "; chmod 777 " + (dir / "open/tenon").string() +
+         "; XDG_CACHE_HOME=" + (dir / "open").string() + " " + kTenon + " run --engine=aot " + hello);
+  EXPECT_EQ(open.status, 0);
+  EXPECT_THAT(open.out, HasSubstr("closed to others"));
+  EXPECT_THAT(open.out, HasSubstr("hello\n"));
+}
+
 TEST_F(CliTest, GivesTheGuestsExitStatus) {
   EXPECT_EQ(tenon("run " + program("exit.wat", "(call $exit (i32.const 42)) (unreachable)")).status, 42);
 }

@@ -1,0 +1,97 @@
+// Compiled code in the C API: artefacts, and modules that come with code from the cache.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "engine/aot/artefact.h"
+#include "engine/aot/cache.h"
+#include "engine/native/module_code.h"
+#include "engine/runtime/jit_plugin.h"
+#include "engine/runtime/plugin.h"
+#include "handles.h"
+
+using namespace tenon;
+
+namespace {
+
+CodeChecks checks_of(const tenon_config& config) {
+  return {config.options.fuel, config.options.epochs, config.interruptible};
+}
+
+// The code of the whole module in an artefact.
+Result<std::vector<u8>> compile_module(const tenon_config& config, const Module& module, CpuFeatures cpu,
+                                       u32 threads) {
+  CompileOptions options;
+  options.opt_level = config.opt_level;
+  options.threads = threads;
+  options.cpu_features = cpu.bits;
+  TRY_ASSIGN(const JitPlugin* jit, jit_plugin());
+  TRY_ASSIGN(
+      CompiledImage compiled,
+      jit->compile(
+          {&module, expected_config(module, checks_of(config)), options, config.options.decode, {}, {}}));
+  if (!compiled.notice.empty()) fmt::print(stderr, "tenon: {}\n", compiled.notice);
+  TRY_ASSIGN(auto code, CodeObject::load(module, std::move(compiled.image)));
+  return write_artefact(module.bytes(), {&code, 1}, {cpu, config.opt_level});
+}
+
+tenon_error_t* load(tenon_engine_t* engine, Result<std::shared_ptr<const Artefact>> artefact,
+                    tenon_module_t** out) {
+  if (!artefact) return api::make_error(artefact.error());
+  auto module = load_module(*engine->engine, *artefact);
+  if (!module) return api::make_error(module.error());
+  *out = new tenon_module{std::move(*module), {}, {}};
+  return nullptr;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Module>> api::new_module(const tenon_engine& engine, std::span<const u8> bytes,
+                                                      std::shared_ptr<const void> owner) {
+  if (engine.cache) {
+    const auto artefact = engine.cache->find(bytes, engine.cache_key());
+    if (artefact)
+      if (auto module = load_module(*engine.engine, artefact)) return module;
+  }
+  return engine.engine->compile(bytes, std::move(owner));
+}
+
+tenon_error_t* tenon_module_compile(const tenon_engine_t* engine, const tenon_module_t* module,
+                                    const char* target, uint32_t threads, tenon_string_t* out) {
+  const auto cpu = cpu_features_of_target(target ? target : "native");
+  if (!cpu)
+    return api::usage_error(
+        fmt::format("no target is called \"{}\": native, x86-64-v2, x86-64-v3, x86-64-v4", target));
+  auto bytes = compile_module(engine->config, *module->module, *cpu, threads);
+  if (!bytes) return api::make_error(bytes.error());
+  *out = api::new_string({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+  return nullptr;
+}
+
+tenon_error_t* tenon_module_load(tenon_engine_t* engine, const void* bytes, size_t size,
+                                 tenon_module_t** out) {
+  return load(engine, Artefact::from_bytes({static_cast<const u8*>(bytes), size}), out);
+}
+
+tenon_error_t* tenon_module_load_file(tenon_engine_t* engine, const char* path, tenon_module_t** out) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  auto failed = [path](int error) {
+    return api::make_error(Error{error == ENOENT ? ErrorCategory::not_found : ErrorCategory::io,
+                                 fmt::format("cannot read {}: {}", path, std::strerror(error)),
+                                 {}});
+  };
+  if (fd < 0) return failed(errno);
+  struct stat st{};
+  tenon_error_t* error = nullptr;
+  if (fstat(fd, &st) != 0)
+    error = failed(errno);
+  else if (!S_ISREG(st.st_mode))
+    error = failed(S_ISDIR(st.st_mode) ? EISDIR : EINVAL);
+  else
+    error = load(engine, Artefact::read(fd, static_cast<u64>(st.st_size)), out);
+  close(fd);
+  return error;
+}
