@@ -66,6 +66,7 @@ std::string missing_features(CpuFeatures wanted, CpuFeatures have) {
     if (!out.empty()) out += ", ";
     out += kRows[i].llvm;
   }
+  if (wanted.bits >> std::size(kRows) != 0) out += out.empty() ? "unknown features" : ", unknown features";
   return out;
 }
 
