@@ -41,6 +41,8 @@ void add_nn_options(CLI::App& app, NnRunOptions& o) {
   app.add_option("--nn-abi", o.abi, "how the program numbers encodings, types and errors")
       ->check(CLI::IsMember({"auto", "witx", "wit", "wasmedge", "older"}));
   app.add_flag("--nn-target-fallback", o.target_fallback, "run models for gpu and tpu on the cpu");
+  app.add_option("--nn-cache", o.cache,
+                 "FOLDER for packed weights of models (default: the user's cache), or off");
   app.add_option("--nn-timeout", o.timeout, "end an inference after this many seconds");
   const auto size = [&](const char* name, std::optional<uint64_t>& value, const char* help) {
     app.add_option(name, value, help)->transform(CLI::AsSizeValue(false));
@@ -60,6 +62,7 @@ Result<std::optional<Nn>> link_nn(Linker& linker, const Module& module, const Nn
   auto nn = Nn::make(o.threads);
   if (!nn) return std::move(nn.error());
   apply_settings(*nn, o);
+  if (o.cache != "off") nn->cache(o.cache);
   if (auto set = nn->abi(o.abi); !set) return std::move(set.error());
   for (const std::string& folder : writable_folders) nn->add_guest_folder(folder);
   for (const std::string& graph : o.graphs)

@@ -15,6 +15,7 @@ struct NnRunOptions {
   std::string abi = "auto";
   unsigned threads = 0;
   bool stats = false, target_fallback = false;
+  std::string cache;  // folder; empty: the user's; "off": none
   double timeout = 0;
   std::optional<uint64_t> max_model_bytes, max_loaded_bytes, max_tensor_bytes, max_context_bytes,
       max_operators, max_graphs, max_contexts;

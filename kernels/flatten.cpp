@@ -164,10 +164,9 @@ class Flattener {
         };
         // Derived from the model alone: one copy for all plans, so that weights are not folded once for each
         // shape.
-        results.push_back(of_model
-                              ? TENON_TRY(cache_.get(
-                                    fmt::format("fold {} {}", static_cast<const void*>(&node), i), compute))
-                              : TENON_TRY(compute()));
+        results.push_back(
+            of_model ? TENON_TRY(cache_.get(fmt::format("fold {} {}", cache_.name_of(node), i), compute))
+                     : TENON_TRY(compute()));
       }
     }
     for (std::size_t i = 0; i < node.outputs.size(); ++i) {

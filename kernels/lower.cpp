@@ -197,8 +197,7 @@ class Lowering {
       return TENON_TRY(run_once(*kernel, in, out, options_.limits))[0];
     };
     if (!of_model) return constant_storage(TENON_TRY(make()));
-    const auto key =
-        fmt::format("pack {} ", static_cast<const void*>(constant.data())) + desc_key(from) + desc_key(to);
+    const auto key = "pack " + cache_.name_of(constant.data()) + desc_key(from) + desc_key(to);
     return constant_storage(TENON_TRY(cache_.get(key, make)));
   }
 
@@ -414,7 +413,7 @@ class Lowering {
       return static_cast<double>(In<float>{statistics[i]}[c]);
     };
     const auto make = [&](bool scale) {
-      const auto key = fmt::format("affine {} {}", scale, static_cast<const void*>(node.node));
+      const auto key = fmt::format("affine {} {}", scale, cache_.name_of(*node.node));
       return cache_.get(key, [&]() -> Result<Tensor> {
         auto out = TENON_TRY(Tensor::allocate(DataType::f32, {channels}));
         for (std::int64_t c = 0; c < channels; ++c) {
@@ -488,8 +487,8 @@ class Lowering {
     const auto affine = affine_of(next, channels);
     if (!affine) return false;
     const In<float> scale{affine->scale.data()}, shift{affine->offset.data()};
-    const auto key = fmt::format("bn {} {} ", static_cast<const void*>(weights.constant.data()),
-                                 static_cast<const void*>(next.node));
+    const auto key =
+        fmt::format("bn {} {} ", cache_.name_of(weights.constant.data()), cache_.name_of(*next.node));
     const bool transposed = request.node.op == Op::ConvTranspose;
     const auto group_rows = weights.dims[0] / request.node.integer("group");
     auto folded = cache_.get(key + "w", [&]() -> Result<Tensor> {

@@ -7,7 +7,7 @@
 namespace tenon::kernels {
 namespace internal {
 
-ModelImpl::ModelImpl(Graph g, CompileOptions o) : graph(std::move(g)), options(std::move(o)) {
+ModelImpl::ModelImpl(Graph g, CompileOptions o) : graph(std::move(g)), options(std::move(o)), cache(graph) {
   for (const auto id : graph.inputs()) {
     inputs.push_back({graph.value(id).name, graph.value(id).type});
     static_dims.push_back(graph.value(id).type.concrete_dims());

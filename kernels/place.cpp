@@ -234,16 +234,42 @@ Result<std::shared_ptr<const Plan>> make_plan(const Graph& graph, std::span<cons
   return std::make_shared<const Plan>(TENON_TRY(place(*flat, lowered, may_be_early, options)));
 }
 
+// In names that hold for this process only.
+constexpr std::string_view kUnstable = "?at ";
+
+std::string ConstantCache::name_of(const std::byte* constant) const {
+  const auto file = stored_.model_file;
+  if (std::less_equal<>()(file.data(), constant) && std::less<>()(constant, file.data() + file.size()))
+    return fmt::format("file {} ", constant - file.data());
+  const std::lock_guard lock(mutex_);
+  if (const auto it = derived_.find(constant); it != derived_.end()) return "(" + it->second + ")";
+  return fmt::format("{}{} ", kUnstable, static_cast<const void*>(constant));
+}
+
+std::string ConstantCache::name_of(const Node& node) const {
+  const auto& nodes = graph_.nodes();
+  if (std::less_equal<>()(nodes.data(), &node) && std::less<>()(&node, nodes.data() + nodes.size()))
+    return fmt::format("node {} ", &node - nodes.data());
+  return fmt::format("{}{} ", kUnstable, static_cast<const void*>(&node));
+}
+
 Result<Tensor> ConstantCache::get(const std::string& key, const std::function<Result<Tensor>()>& make) {
   // Made outside of the lock: two plans may make the same tensor, the first one is kept.
   {
     const std::lock_guard lock(mutex_);
     if (const auto it = tensors_.find(key); it != tensors_.end()) return it->second;
   }
-  auto tensor = TENON_TRY(make());
+  const bool stable = stored_.store != nullptr && key.find(kUnstable) == key.npos;
+  std::optional<Tensor> tensor;
+  if (stable) tensor = stored_.store->find(key);
+  if (!tensor) {
+    tensor = TENON_TRY(make());
+    if (stable) stored_.store->add(key, *tensor);
+  }
   const std::lock_guard lock(mutex_);
-  const auto [it, added] = tensors_.emplace(key, tensor);
-  if (added) bytes_ += tensor.bytes().size();
+  const auto [it, added] = tensors_.emplace(key, *tensor);
+  if (added) bytes_ += tensor->bytes().size();
+  if (stable && !it->second.bytes().empty()) derived_.emplace(it->second.data(), key);
   return it->second;
 }
 

@@ -6,6 +6,7 @@
 #include <list>
 #include <mutex>
 
+#include "kernels/constant_store.h"
 #include "kernels/dnnl/primitives.h"
 #include "kernels/ops.h"
 
@@ -73,13 +74,21 @@ struct Plan {
 /// the model.
 class ConstantCache {
  public:
-  /// The cached tensor of this key, or what `make` gives.
+  explicit ConstantCache(const Graph& graph, StoredConstants stored = ConstantStoreScope::current())
+      : graph_(graph), stored_(std::move(stored)) {}
+  /// The cached tensor of this key, or what `make` gives. Keys that are made of names are looked for in the store too.
   Result<Tensor> get(const std::string& key, const std::function<Result<Tensor>()>& make);
+  /// A name for a constant's bytes or a node, for keys: the same in the next process when it can be.
+  std::string name_of(const std::byte* constant) const;
+  std::string name_of(const Node& node) const;
   std::uint64_t bytes() const;
 
  private:
+  const Graph& graph_;
+  const StoredConstants stored_;
   mutable std::mutex mutex_;
   std::unordered_map<std::string, Tensor> tensors_;
+  std::unordered_map<const std::byte*, std::string> derived_;  // keys of tensors, by where they lie
   std::uint64_t bytes_ = 0;
 };
 

@@ -2,6 +2,7 @@
 #include "wasi-nn/environment.h"
 
 #include "kernels/parallel.h"
+#include "wasi-nn/weight_cache.h"
 
 #include <sys/stat.h>
 
@@ -185,11 +186,20 @@ std::shared_ptr<GraphCounters> Environment::counters_for(const std::string& name
 }
 
 Result<std::shared_ptr<LoadedGraph>> Environment::load(const std::string& name, Format format,
-                                                       const ModelSource& source) {
+                                                       const ModelSource& source, bool cached) {
   const auto start = std::chrono::steady_clock::now();
   ImportedModel imported = TENON_TRY(import_model(format, source));
   auto graph = std::make_shared<LoadedGraph>();
-  graph->model = TENON_TRY(kernels::compile(std::move(imported.graph), compile_options()));
+  std::shared_ptr<WeightCache> weights;
+  if (cached) {
+    weights = WeightCache::open(options_.cache_folder, source.file,
+                                fmt::format("format {}", static_cast<int>(format)));
+  }
+  {
+    const kernels::ConstantStoreScope scope({weights, source.bytes});
+    graph->model = TENON_TRY(kernels::compile(std::move(imported.graph), compile_options()));
+  }
+  if (weights) weights->save();
   graph->counters = counters_for(name);
   graph->counters->add_load(nanoseconds_since(start));
   return graph;
@@ -245,7 +255,7 @@ Result<std::shared_ptr<LoadedGraph>> Environment::load_named(std::string_view na
                      .limits = compile_options().limits};
   std::optional<Format> format = entry->format ? entry->format : format_of(entry->path, source.bytes);
   if (!format) return fail(ErrorCode::invalid_encoding, "{}: of no known model format", entry->path);
-  entry->loaded = TENON_TRY(load(std::string(name), *format, source));
+  entry->loaded = TENON_TRY(load(std::string(name), *format, source, access == FileAccess::kMap));
   return entry->loaded;
 }
 

@@ -34,6 +34,7 @@ struct NnOptions {
   uint32_t max_contexts = 4096;
   std::chrono::nanoseconds max_compute_time{0};  // of one inference, checked between operators; 0: no limit
   std::vector<std::string> writable_folders;     // files below these are read, not mapped
+  std::string cache_folder;                      // of packed weights of named models; empty: none are kept
 };
 
 struct GraphStatistics {
@@ -129,8 +130,9 @@ class Environment {
   Result<NamedGraph*> find_named(std::string_view name);
   Result<std::shared_ptr<const void>> take_quota(uint64_t bytes);
   FileAccess access_for(const std::string& path) const;
-  Result<std::shared_ptr<LoadedGraph>> load(const std::string& name, Format format,
-                                            const ModelSource& source);
+  // `cached`: the model is this file, as it is on disk, and nobody but us and its owner writes it.
+  Result<std::shared_ptr<LoadedGraph>> load(const std::string& name, Format format, const ModelSource& source,
+                                            bool cached = false);
   std::shared_ptr<GraphCounters> counters_for(const std::string& name);
 
   NnOptions options_;

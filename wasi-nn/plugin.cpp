@@ -10,6 +10,7 @@
 #include "wasi-nn/abi/functions.h"
 #include "wasi-nn/nn_context.h"
 #include "wasi-nn/tool_cli.h"
+#include "wasi-nn/weight_cache.h"
 
 namespace tenon {
 namespace {
@@ -70,6 +71,10 @@ class PluginEnvironment final : public NnEnvironment {
     }
     environment_.mutable_options().dialect = *dialect;
     return {};
+  }
+  void set_cache(std::string_view folder) override {
+    environment_.mutable_options().cache_folder =
+        folder.empty() ? nn::default_weight_cache_folder() : std::string(folder);
   }
   void add_guest_folder(std::string_view path) override {
     environment_.add_writable_folder(std::string(path));

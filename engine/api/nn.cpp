@@ -61,6 +61,10 @@ tenon_error_t* tenon_nn_set_abi(tenon_nn_t* nn, const char* abi) {
   return set ? nullptr : api::make_error(set.error());
 }
 
+void tenon_nn_set_cache(tenon_nn_t* nn, const char* folder) {
+  nn->state->environment->set_cache(folder ? folder : "");
+}
+
 void tenon_nn_add_guest_folder(tenon_nn_t* nn, const char* path) {
   nn->state->environment->add_guest_folder(path);
 }

@@ -412,6 +412,10 @@ TENON_API void tenon_nn_set(tenon_nn_t* nn, tenon_nn_setting_t setting, uint64_t
 /* How guests number encodings, types and errors: "auto" (by their imports, and by size), "witx", "wit",
  * "wasmedge", "older" (u8 is 2). Error: usage. */
 TENON_API tenon_error_t* tenon_nn_set_abi(tenon_nn_t* nn, const char* abi);
+/* Keeps named models' weights on disk as the kernels want them, for the next process: in `folder`, which must be the
+ * user's alone (mode 0700; made if missing), or in tenon/nn below $XDG_CACHE_HOME or ~/.cache when null. Without this call nothing
+ * is kept. */
+TENON_API void tenon_nn_set_cache(tenon_nn_t* nn, const char* folder);
 /* Guests can write below this folder of the host: models there are read, not mapped, because a mapping of a
  * file that shrinks would end the process. Call it before guests load. */
 TENON_API void tenon_nn_add_guest_folder(tenon_nn_t* nn, const char* path);

@@ -512,6 +512,10 @@ class Nn {
   void finder(tenon_nn_find_t find, void* env) { tenon_nn_set_finder(get(), find, env); }
   void set(tenon_nn_setting_t setting, uint64_t value) { tenon_nn_set(get(), setting, value); }
   Result<void> abi(const std::string& name) { return Result<void>(tenon_nn_set_abi(get(), name.c_str())); }
+  // The user's own cache folder unless one is named.
+  void cache(const std::string& folder = {}) {
+    tenon_nn_set_cache(get(), folder.empty() ? nullptr : folder.c_str());
+  }
   // Models below this folder of the host are read, not mapped: guests can write there.
   void add_guest_folder(const std::string& path) { tenon_nn_add_guest_folder(get(), path.c_str()); }
   std::string statistics() const {

@@ -66,6 +66,9 @@ class NnEnvironment {
   virtual void set(NnSetting setting, u64 value) = 0;
   // How guests number things whose imports do not tell: auto, witx, wit, wasmedge, older. Error: usage.
   virtual Result<void> set_abi(std::string_view name) = 0;
+  // Keeps named models' weights as kernels want them in this folder (ours alone, mode 0700, made if missing), so that the
+  // next process need not pack them. Empty: tenon/nn in the user's cache folder.
+  virtual void set_cache(std::string_view folder) = 0;
   // Guests can write below this folder: models there are read, not mapped, since a mapping of a file that
   // shrinks would end the process. Holds for graphs that are loaded after the call.
   virtual void add_guest_folder(std::string_view path) = 0;
