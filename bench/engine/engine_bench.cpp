@@ -218,6 +218,7 @@ int run(const Options& o) {
     fmt::print("{:<14}{:>10.1f}{:>9.2f}", k.name, row.native * 1e3, row.interp.value_or(NAN));
     for (const auto& p : row.peers) fmt::print("{:>12}", p ? fmt::format("{:.2f}", *p) : "-");
     fmt::print("\n");
+    std::fflush(stdout);  // a row may take minutes
   }
   if (o.json) return ok ? 0 : 1;
   fmt::print("geometric mean of the nine {:.2f}, simd {:.2f}, more {:.2f}\n", ours[0].value(),
