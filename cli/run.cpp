@@ -22,6 +22,7 @@ struct RunOptions {
   NnRunOptions nn;
   bool cache = true;
   int opt_level = 2;
+  bool profile = false;
   std::optional<uint64_t> fuel, max_memory;
   double timeout = 0;
   std::string file;
@@ -48,6 +49,7 @@ std::optional<int> read_options(const Args& args, RunOptions& o) {
   app.add_option("--stderr", o.standard_error, "FILE, or null: where its errors, and ours, go");
   app.add_option("--invoke", o.invoke, "call this exported function with the arguments, print its results");
   add_nn_options(app, o.nn);
+  app.add_flag("--profile", o.profile, "print at the end which functions took the time");
   app.add_option("--fuel", o.fuel, "trap after about this many instructions");
   app.add_option("--timeout", o.timeout, "trap after this many seconds");
   app.add_option("--max-memory", o.max_memory, "largest linear memory in bytes")
@@ -213,6 +215,14 @@ int call_entry(const Instance& instance, const RunOptions& o) {
   return result ? 0 : report(result.error(), o.file);
 }
 
+int call_profiled(Store& store, const Instance& instance, const RunOptions& o) {
+  constexpr uint32_t kHz = 1000;
+  if (auto started = store.profile_start(kHz); !started) return report(started.error(), o.file);
+  const int status = call_entry(instance, o);
+  fmt::print(stderr, "{}", store.profile_stop());
+  return status;
+}
+
 Result<void> configure(Config& config, const RunOptions& o) {
   config.tier(o.engine == "jit"      ? TENON_TIER_JIT
               : o.engine == "aot"    ? TENON_TIER_AOT
@@ -246,6 +256,7 @@ int run_with_threads(const Engine& engine, const Module& module, const Wasi& was
     std::_Exit(kTrapped);  // its threads may be anywhere
     return false;
   });
+  if (o.profile) hint("programs with threads are not profiled");
   auto status = run_threads(engine, module, wasi);
   return status ? *status & 0xff : report(status.error(), o.file);
 }
@@ -277,7 +288,9 @@ int run(const Args& args) {
   {
     const Timer timer(o.timeout, [&store] { return store->interrupt(), false; });
     auto instance = instantiate(linker, *store, *module, o);
-    status = instance ? call_entry(*instance, o) : report(instance.error(), o.file);
+    status = !instance   ? report(instance.error(), o.file)
+             : o.profile ? call_profiled(*store, *instance, o)
+                         : call_entry(*instance, o);
   }
   if (o.nn.stats) fmt::print(stderr, "{}", *nn ? (*nn)->statistics() : "wasi-nn was not used\n");
   return status;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/aot/cache.h"
+#include "engine/native/profiler.h"
 #include "engine/runtime/linker.h"
 #include "engine/runtime/nn_plugin.h"
 #include "engine/runtime/store.h"
@@ -100,6 +101,7 @@ struct tenon_store {
   std::map<const void*, std::unique_ptr<tenon::NnGuest>> nn_guests;
   std::unique_ptr<tenon::Store> store;
   std::vector<std::unique_ptr<tenon_instance>> instances;
+  std::unique_ptr<tenon::Profiler> profiler;
 
   tenon_instance* add(tenon::Instance* instance) {
     return instances.emplace_back(new tenon_instance{this, instance}).get();

@@ -97,6 +97,16 @@ void tenon_store_interrupt(tenon_store_t* store) {
   if (wasi::WasiContext* context = store->wasi.load()) wasi::cancel_wasi(*context);
 }
 void tenon_store_clear_interrupt(tenon_store_t* store) { store->store->clear_interrupt(); }
+tenon_error_t* tenon_store_profile_start(tenon_store_t* store, uint32_t hz) {
+  auto profiler = Profiler::start(*store->store, hz);
+  if (!profiler) return api::make_error(profiler.error());
+  store->profiler = std::move(*profiler);
+  return nullptr;
+}
+tenon_string_t tenon_store_profile_stop(tenon_store_t* store) {
+  const std::unique_ptr<Profiler> profiler = std::move(store->profiler);
+  return api::new_string(profiler ? to_string(profiler->stop()) : "");
+}
 void tenon_store_collect(tenon_store_t* store) { store->store->heap().collect(); }
 
 bool tenon_func_type(const tenon_extern_t* func, tenon_functype_t* out) {

@@ -246,6 +246,13 @@ TENON_API uint64_t tenon_store_fuel(const tenon_store_t* store);
 TENON_API void tenon_store_interrupt(tenon_store_t* store);
 /* Allows guests to run again after an interrupt. */
 TENON_API void tenon_store_clear_interrupt(tenon_store_t* store);
+/* Samples the calling thread, which then runs the store's guest, `hz` times for each second of its processor time, by
+ * signals (SIGPROF); the kernel's clock may tick less often. Errors: usage (it is being sampled already), io,
+ * unsupported (other machines than Linux on x86-64). */
+TENON_API tenon_error_t* tenon_store_profile_start(tenon_store_t* store, uint32_t hz);
+/* Ends that, on the same thread, and gives a table for people: each function's part of the samples, on its own (self) and
+ * with what it called (total). Empty when nothing was started. */
+TENON_API tenon_string_t tenon_store_profile_stop(tenon_store_t* store);
 /* Collects garbage now. */
 TENON_API void tenon_store_collect(tenon_store_t* store);
 

@@ -270,6 +270,13 @@ class Store {
   void interrupt() { tenon_store_interrupt(get()); }  // any thread, signal handlers
   void clear_interrupt() { tenon_store_clear_interrupt(get()); }
   void collect() { tenon_store_collect(get()); }
+  Result<void> profile_start(uint32_t hz) { return Result<void>(tenon_store_profile_start(get(), hz)); }
+  std::string profile_stop() {
+    tenon_string_t s = tenon_store_profile_stop(get());
+    std::string text(s.data, s.size);
+    tenon_string_delete(&s);
+    return text;
+  }
   tenon_store_t* get() const { return store_.get(); }
 
  private:

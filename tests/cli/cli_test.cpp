@@ -324,6 +324,35 @@ TEST_F(CliTest, StandardStreamsGoWhereTheyAreSent) {
   EXPECT_THAT(missing.out, HasSubstr("/nowhere/in: No such file"));
 }
 
+TEST_F(CliTest, ProfileNamesTheFunctionsThatTakeTheTime) {
+  const std::string f = file("hot.wat", R"((module
+    (func $hot (param i32) (result i32) (local $x i32)
+      (loop $next
+        (local.set $x (i32.xor (i32.mul (local.get $x) (i32.const 31)) (local.get 0)))
+        (br_if $next (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+      (local.get $x))
+    (func $middle (param i32) (result i32) (i32.add (call $hot (local.get 0)) (i32.const 1)))
+    (func $main (export "_start") (local $i i32)
+      (loop $again
+        (drop (call $middle (i32.const 1000000)))
+        (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 300)))))))");
+  for (const std::string& engine : {std::string("interp"), std::string("jit")}) {
+    if (engine == "jit" && !std::filesystem::exists(std::string(TENON_BINARY_DIR) + "/tenon-jit.so"))
+      continue;
+    const Ran ran = tenon("run --profile --engine=" + engine + " " + f);
+    EXPECT_EQ(ran.status, 0) << ran.out;
+    EXPECT_THAT(ran.out, StartsWith("profile: ")) << engine;
+    const size_t hot = ran.out.find("  hot\n"), middle = ran.out.find("  middle\n"),
+                 main = ran.out.find("  main\n");
+    ASSERT_NE(hot, std::string::npos) << ran.out;
+    EXPECT_LT(hot, middle) << ran.out;
+    EXPECT_NE(middle, std::string::npos) << "callers have their part of the total:\n" << ran.out;
+    EXPECT_NE(main, std::string::npos) << ran.out;
+  }
+  EXPECT_THAT(tenon("run --profile " + program("hello.wat", "(call $print)")).out,
+              HasSubstr("before the first sample"));
+}
+
 TEST_F(CliTest, TheHostsVariablesArePassedByName) {
   const std::string f = file("env.wat", R"((module
     (import "wasi_snapshot_preview1" "environ_get" (func $env (param i32 i32) (result i32)))
