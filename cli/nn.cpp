@@ -14,6 +14,8 @@ int nn(const Args& args) {
         "usage: tenon nn COMMAND …\n\n"
         "  inspect MODEL     inputs, outputs, operators, parameters, cost\n"
         "  run MODEL …       one inference\n"
+        "  bench MODEL …     time it, and each of its operators\n"
+        "  operators         what ONNX operators run, and how\n"
         "  test DIR…         model folders with inputs and expected outputs\n\n"
         "`tenon nn COMMAND --help` says more.\n",
         args.empty() ? stderr : stdout);

@@ -1,8 +1,8 @@
 // Running plans: binding the caller's bytes, early steps in set_input, late ones in get_output, counting.
 #include <atomic>
 #include <functional>
-#include <new>
 
+#include "kernels/buffer.h"
 #include "kernels/guarded.h"
 #include "kernels/interpreter.h"
 #include "kernels/model.h"
@@ -14,18 +14,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Phase = StepInfo::Phase;
-
-struct AlignedDelete {
-  void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
-};
-using Buffer = std::unique_ptr<std::byte[], AlignedDelete>;
-
-Result<Buffer> allocate(std::size_t bytes) {
-  auto* p = static_cast<std::byte*>(
-      ::operator new[](std::max<std::size_t>(bytes, 64), std::align_val_t{64}, std::nothrow));
-  if (p == nullptr) return fail(ErrorCode::too_large, "out of memory for {} bytes", bytes);
-  return Buffer(p);
-}
 
 // Written by one thread at a time, read by any.
 class Counter {
@@ -172,7 +160,14 @@ class ContextImpl {
   std::shared_ptr<const Model> model_;
   ModelImpl& impl_;
   bool profiling_ = false, timing_ = true;
-  std::vector<StepInfo> profile() const { return current_ ? current_->profile : std::vector<StepInfo>(); }
+  void set_profiling(bool on) {
+    profiling_ = on;
+    if (interpreter_) interpreter_->set_profiling(on);
+  }
+  std::vector<StepInfo> profile() const {
+    if (!current_) return {};
+    return current_->interpreted() ? interpreter_->profile() : current_->profile;
+  }
 
  private:
   using Run = std::shared_ptr<PlanRun>;
@@ -305,22 +300,16 @@ Result<ContextImpl::Run> ContextImpl::make_run(std::span<const Dims> dims, int t
   run->plan = std::move(plan);
   run->gone.assign(impl_.outputs.size(), false);
   if (run->interpreted()) {
-    if (!interpreter_) interpreter_ = std::make_unique<Interpreter>(impl_.graph, impl_.options);
+    if (!interpreter_) {
+      interpreter_ = std::make_unique<Interpreter>(impl_.graph, impl_.options, &impl_.segments);
+      interpreter_->set_profiling(profiling_);
+    }
     return run;
   }
   run->arena = TENON_TRY(allocate(run->plan->arena_bytes));
   run->scratch = TENON_TRY(allocate(run->plan->scratch_bytes));
-  for (const auto& step : run->plan->steps) {
-    run->states.push_back(step.kernel->make_state());
-    run->profile.push_back({step.node,
-                            step.op,
-                            step.kernel->implementation,
-                            step.phase,
-                            {step.output.type, step.output.dims, {}},
-                            step.flops,
-                            0,
-                            0});
-  }
+  run->profile = step_infos(*run->plan);
+  for (const auto& step : run->plan->steps) run->states.push_back(step.kernel->make_state());
   run->bases.assign(run->plan->spaces.output(run->plan->outputs.size()), nullptr);
   run->bases[Spaces::kArena] = run->arena.get();
   run->early.resize(inputs_.size());
@@ -330,28 +319,16 @@ Result<ContextImpl::Run> ContextImpl::make_run(std::span<const Dims> dims, int t
 
 Result<void> ContextImpl::run_step(PlanRun& run, std::uint32_t index) {
   const auto& step = run.plan->steps[index];
-  constexpr std::size_t kInline = 16;
-  const std::byte* in_inline[kInline];
-  std::byte* out_inline[kInline];
-  std::vector<const std::byte*> in_heap;
-  std::vector<std::byte*> out_heap;
-  const std::byte** in = in_inline;
-  std::byte** out = out_inline;
-  if (step.in.size() > kInline) in_heap.resize(step.in.size()), in = in_heap.data();
-  if (step.out.size() > kInline) out_heap.resize(step.out.size()), out = out_heap.data();
-  for (std::size_t i = 0; i < step.in.size(); ++i) in[i] = step.in_present[i] ? run.at(step.in[i]) : nullptr;
-  for (std::size_t i = 0; i < step.out.size(); ++i)
-    out[i] = step.out_present[i] ? run.at(step.out[i]) : nullptr;
-  const KernelCall call{
-      {in, step.in.size()}, {out, step.out.size()}, run.scratch.get(), run.states[index].get()};
   const auto start = profiling_ ? Clock::now() : Clock::time_point();
-  auto ok = step.kernel->run(call);
+  auto ok = kernels::run_step(step, run.bases, run.scratch.get(), run.states[index].get());
   if (profiling_) {
-    ++run.profile[index].runs;
-    run.profile[index].nanoseconds += static_cast<std::uint64_t>((Clock::now() - start).count());
+    auto& info = run.profile[index];
+    ++info.runs;
+    info.last_start = static_cast<std::uint64_t>(start.time_since_epoch().count());
+    info.last_nanoseconds = static_cast<std::uint64_t>((Clock::now() - start).count());
+    info.nanoseconds += info.last_nanoseconds;
   }
-  if (!ok) return std::unexpected(with_place(ok.error(), step.place));
-  return {};
+  return ok;
 }
 
 Result<void> ContextImpl::set_copied(std::size_t index, const TensorView& tensor, CallCounters& counters) {
@@ -722,7 +699,7 @@ const Model& Context::model() const { return *impl_->model_; }
 Statistics Context::statistics() const { return impl_->statistics(); }
 void Context::reset_statistics() { impl_->reset_statistics(); }
 void Context::set_timing(bool on) { impl_->timing_ = on; }
-void Context::set_profiling(bool on) { impl_->profiling_ = on; }
+void Context::set_profiling(bool on) { impl_->set_profiling(on); }
 std::vector<StepInfo> Context::steps() const { return impl_->profile(); }
 
 Result<std::unique_ptr<Context>> Model::create_context() const {

@@ -17,6 +17,38 @@ class Flattener {
       : options_(options), cache_(cache), out_(out) {}
 
   bool dynamic() const { return dynamic_; }
+  std::size_t stopped_at() const { return stopped_at_; }
+  bool wants_contents() const { return wanted_ != kNone; }
+
+  // The inputs that decide the wanted contents by way of small foldable nodes; nothing when others do.
+  std::optional<std::vector<std::size_t>> deciding_inputs() const {
+    constexpr std::int64_t kMostElements = 4096;
+    if (wanted_ == kNone) return std::nullopt;
+    std::vector<std::size_t> found;
+    std::vector<std::int32_t> open{wanted_};
+    std::vector<bool> seen(out_.values.size(), false);
+    while (!open.empty()) {
+      const auto id = open.back();
+      open.pop_back();
+      if (id == kNone || seen[static_cast<std::size_t>(id)]) continue;
+      seen[static_cast<std::size_t>(id)] = true;
+      const auto& value = out_.values[static_cast<std::size_t>(id)];
+      if (value.operand.constant.defined()) continue;
+      if (product(value.operand.dims) > kMostElements) return std::nullopt;
+      if (value.alias_of != kNone) {
+        open.push_back(value.alias_of);
+      } else if (value.input != kNone) {
+        found.push_back(static_cast<std::size_t>(value.input));
+      } else if (value.producer != kNone) {
+        const auto& node = out_.nodes[static_cast<std::size_t>(value.producer)];
+        if (!is_foldable(node.node->op)) return std::nullopt;
+        open.insert(open.end(), node.in.begin(), node.in.end());
+      } else {
+        return std::nullopt;
+      }
+    }
+    return found;
+  }
 
   std::int32_t add_value(Operand operand) {
     FlatValue value;
@@ -35,13 +67,15 @@ class Flattener {
       env[i] = add_value(std::move(operand));
       out_.values.back().of_model = true;
     }
+    ++depth_;
     for (const auto& node : graph.nodes()) {
-      if (auto ok = visit(graph, node, env); !ok) {
-        if (dynamic_) return {};
-        return std::unexpected(with_place(ok.error(), graph.place(node)));
-      }
-      if (dynamic_) return {};
+      auto ok = visit(graph, node, env);
+      if (!ok && !dynamic_) return std::unexpected(with_place(ok.error(), graph.place(node)));
+      if (!dynamic_) continue;
+      if (depth_ == 1) stopped_at_ = static_cast<std::size_t>(&node - graph.nodes().data());
+      break;
     }
+    --depth_;
     return {};
   }
 
@@ -59,6 +93,7 @@ class Flattener {
     InferContext context(node, operands);
     if (auto ok = infer(context); !ok) {
       dynamic_ = context.needs_value;
+      if (dynamic_ && context.wanted >= 0) wanted_ = flat.in[static_cast<std::size_t>(context.wanted)];
       return std::unexpected(ok.error());
     }
     for (const auto& desc : context.outputs) {
@@ -182,6 +217,8 @@ class Flattener {
   ConstantCache& cache_;
   FlatGraph& out_;
   bool dynamic_ = false;
+  std::size_t depth_ = 0, stopped_at_ = 0;
+  std::int32_t wanted_ = kNone;
   std::uint64_t folded_bytes_ = 0;
 };
 
@@ -215,29 +252,36 @@ void find_users(FlatGraph& flat) {
 
 }  // namespace
 
-Result<std::optional<FlatGraph>> flatten(const Graph& graph, std::span<const Dims> input_dims,
-                                         const CompileOptions& options, ConstantCache& cache) {
+Result<Flattened> flatten(const Graph& graph, std::span<const Operand> inputs, const CompileOptions& options,
+                          ConstantCache& cache) {
   FlatGraph flat;
   Flattener flattener(options, cache, flat);
   std::vector<std::int32_t> env(graph.values().size(), kNone);
   for (std::size_t i = 0; i < graph.inputs().size(); ++i) {
     const auto& value = graph.value(graph.inputs()[i]);
     if (value.type.kind != ValueType::Kind::tensor || value.type.element == DataType::string)
-      return std::nullopt;
-    const auto id = flattener.add_value({true, value.type.element, input_dims[i], {}, {}, true});
+      return Flattened{};
+    auto operand = inputs[i];
+    operand.is_input = true;
+    const auto id = flattener.add_value(std::move(operand));
     flat.values[static_cast<std::size_t>(id)].input = static_cast<std::int32_t>(i);
     env[index(graph.inputs()[i])] = id;
     flat.inputs.push_back(id);
   }
   TENON_TRY(flattener.walk(graph, env));
-  if (flattener.dynamic()) return std::nullopt;
+  if (flattener.dynamic()) {
+    return Flattened{std::nullopt, flattener.stopped_at(), flattener.wants_contents(),
+                     flattener.deciding_inputs()};
+  }
   for (const auto id : graph.outputs()) {
     if (flat.values[static_cast<std::size_t>(env[index(id)])].operand.type == DataType::string)
-      return std::nullopt;
+      return Flattened{};
     flat.outputs.push_back(env[index(id)]);
   }
   find_users(flat);
-  return flat;
+  Flattened out;
+  out.graph = std::move(flat);
+  return out;
 }
 
 }  // namespace tenon::kernels

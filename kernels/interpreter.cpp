@@ -1,6 +1,7 @@
 // The interpreter's loop and its cache of kernels.
 #include "kernels/interpreter.h"
 
+#include "kernels/buffer.h"
 #include "kernels/infer.h"
 
 namespace tenon::kernels {
@@ -12,6 +13,7 @@ struct Interpreter::Prepared {
   std::unique_ptr<Kernel> kernel;
   std::unique_ptr<KernelState> state;
   Tensor scratch;
+  StepInfo info;
 
   bool fits(std::span<const Operand> now) const {
     if (!kernel || operands.size() != now.size()) return false;
@@ -24,7 +26,44 @@ struct Interpreter::Prepared {
   }
 };
 
+// A part's present plan with what it needs to run here.
+struct Interpreter::PartRun {
+  std::shared_ptr<const Plan> plan;
+  Buffer arena, scratch;
+  std::vector<std::unique_ptr<KernelState>> states;
+  std::vector<std::byte*> bases;
+  std::vector<StepInfo> infos;
+
+  Result<void> use(std::shared_ptr<const Plan> other) {
+    if (other == plan) return {};
+    arena = TENON_TRY(allocate(other->arena_bytes));
+    scratch = TENON_TRY(allocate(other->scratch_bytes));
+    states.clear();
+    for (const auto& step : other->steps) states.push_back(step.kernel->make_state());
+    bases.assign(other->spaces.output(other->outputs.size()), nullptr);
+    bases[Spaces::kArena] = arena.get();
+    infos = step_infos(*other);
+    plan = std::move(other);
+    return {};
+  }
+};
+
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Counts a run that began at `start`.
+void count_run(StepInfo& info, Clock::time_point start) {
+  ++info.runs;
+  info.last_start = static_cast<std::uint64_t>(start.time_since_epoch().count());
+  info.last_nanoseconds = static_cast<std::uint64_t>((Clock::now() - start).count());
+  info.nanoseconds += info.last_nanoseconds;
+}
+
+bool is_raw_tensor(const Value& value) {
+  return value.kind == ValueType::Kind::tensor && value.tensor.defined() &&
+         value.tensor.type() != DataType::string;
+}
 
 std::uint64_t bytes_of(const Value& value) {
   std::uint64_t bytes = value.tensor.bytes().size() + sizeof(Value);
@@ -46,8 +85,13 @@ Result<void> Interpreter::store(ValueId id, Value value) {
   return {};
 }
 
-Interpreter::Interpreter(const Graph& graph, const CompileOptions& options)
-    : graph_(graph), options_(options), prepared_(graph.nodes().size()), dies_after_(graph.nodes().size()) {
+Interpreter::Interpreter(const Graph& graph, const CompileOptions& options, SegmentStore* segments)
+    : graph_(graph),
+      options_(options),
+      store_(segments),
+      segments_(segments == nullptr || options.reference ? nullptr : &segments->of(graph)),
+      prepared_(graph.nodes().size()),
+      dies_after_(graph.nodes().size()) {
   std::vector<std::int64_t> last(graph.values().size(), -1);
   const auto& nodes = graph.nodes();
   for (std::size_t n = 0; n < nodes.size(); ++n) {
@@ -103,14 +147,14 @@ Result<std::vector<Value>> Interpreter::run_with(std::vector<Value> inputs, std:
     if (graph_.values()[i].origin == GraphValue::Origin::constant)
       values_[i] = Value::of(graph_.values()[i].constant);
   }
-  for (std::size_t n = 0; n < graph_.nodes().size(); ++n) {
-    const auto& node = graph_.nodes()[n];
-    auto ok = check_interrupt();
-    if (ok) ok = execute(node, prepared_[n]);
-    if (!ok) return std::unexpected(with_place(ok.error(), graph_.place(node)));
-    for (const auto id : dies_after_[n]) {
-      if (graph_.value(id).origin == GraphValue::Origin::node) live_bytes_ -= bytes_of(values_[index(id)]);
-      values_[index(id)] = {};
+  const auto type_of = [this](ValueId id) { return values_[index(id)].tensor.type(); };
+  for (std::size_t n = 0; n < graph_.nodes().size();) {
+    const auto part =
+        segments_ == nullptr ? SegmentedGraph::Part{n + 1, nullptr} : TENON_TRY(segments_->at(n, type_of));
+    if (part.plan == nullptr) {
+      for (; n < part.last; ++n) TENON_TRY(run_node(n));
+    } else if (TENON_TRY(run_part(n, part))) {
+      n = part.last;
     }
   }
   std::vector<Value> outputs;
@@ -118,6 +162,131 @@ Result<std::vector<Value>> Interpreter::run_with(std::vector<Value> inputs, std:
   values_.clear();
   compute_ = nullptr;
   return outputs;
+}
+
+Result<void> Interpreter::run_node(std::size_t n) {
+  const auto& node = graph_.nodes()[n];
+  const auto start = profiling_ ? Clock::now() : Clock::time_point();
+  auto ok = check_interrupt();
+  if (ok) ok = execute(node, prepared_[n]);
+  if (!ok) return std::unexpected(with_place(ok.error(), graph_.place(node)));
+  if (profiling_) count_run(prepared_[n].info, start);
+  release(n, n + 1);
+  return {};
+}
+
+// Drops the values that nothing after nodes [first, last) needs.
+void Interpreter::release(std::size_t first, std::size_t last) {
+  for (auto n = first; n < last; ++n) {
+    for (const auto id : dies_after_[n]) {
+      auto& value = values_[index(id)];
+      // Values inside of a part were never here.
+      const bool stored = value.kind != ValueType::Kind::tensor || value.tensor.defined();
+      if (stored && graph_.value(id).origin == GraphValue::Origin::node) live_bytes_ -= bytes_of(value);
+      value = {};
+    }
+  }
+}
+
+// False: the graph was cut in another way, at or after `first`.
+Result<bool> Interpreter::run_part(std::size_t first, const SegmentedGraph::Part& part) {
+  auto& plan = *part.plan;
+  std::vector<Operand> operands;
+  bool types_agree = true;
+  for (std::size_t i = 0; i < plan.inputs().size(); ++i) {
+    const auto& value = values_[index(plan.inputs()[i])];
+    if (!is_raw_tensor(value)) {
+      for (auto n = first; n < part.last; ++n) segments_->run_alone(n);
+      return false;
+    }
+    types_agree = types_agree && value.tensor.type() == plan.types()[i];
+    operands.push_back({true, value.tensor.type(), value.tensor.dims(), value.tensor, {}, false});
+  }
+  const auto planned = types_agree ? TENON_TRY(plan.plan_for(operands, options_, store_->cache()))
+                                   : PlannedPart::Planned{nullptr, first, false, true};
+  if (planned.plan) {
+    TENON_TRY(run_plan(plan, planned.plan, parts_[first]));
+    release(first, part.last);
+    return true;
+  }
+  if (planned.give_up) {
+    for (auto n = first; n < part.last; ++n) TENON_TRY(run_node(n));
+    return true;
+  }
+  if (planned.alone) {
+    segments_->run_alone(planned.at);
+  } else {
+    segments_->cut_before(planned.at);
+  }
+  return false;
+}
+
+Result<void> Interpreter::run_plan(const PlannedPart& part, std::shared_ptr<const Plan> plan, PartRun& run) {
+  TENON_TRY(run.use(std::move(plan)));
+  const auto& p = *run.plan;
+  if (live_bytes_ + p.arena_bytes > options_.limits.max_context_bytes) {
+    return fail(ErrorCode::too_large, "{}: activations exceed the limit of {} bytes", graph_.file(),
+                options_.limits.max_context_bytes);
+  }
+  for (std::size_t i = 0; i < part.inputs().size(); ++i) {
+    const auto& tensor = values_[index(part.inputs()[i])].tensor;
+    run.bases[p.spaces.input(i)] = const_cast<std::byte*>(tensor.data());
+  }
+  std::vector<Tensor> results;
+  for (std::size_t o = 0; o < p.outputs.size(); ++o) {
+    const auto& desc = p.outputs[o].desc;
+    results.push_back(TENON_TRY(Tensor::allocate(desc.type, desc.dims, options_.limits.max_tensor_bytes)));
+    run.bases[p.spaces.output(o)] = results.back().mutable_data();
+  }
+  for (const auto step : p.compute) {
+    TENON_TRY(check_interrupt());
+    const auto start = profiling_ ? Clock::now() : Clock::time_point();
+    TENON_TRY(run_step(p.steps[step], run.bases, run.scratch.get(), run.states[step].get()));
+    if (profiling_) count_run(run.infos[step], start);
+  }
+  for (std::size_t o = 0; o < p.outputs.size(); ++o) {
+    const auto& output = p.outputs[o];
+    if (!output.in_place && output.bytes > 0) {
+      const auto from = reinterpret_cast<std::uintptr_t>(run.bases[output.from.space]) + output.from.offset;
+      std::memcpy(results[o].mutable_data(), reinterpret_cast<const std::byte*>(from), output.bytes);
+    }
+    TENON_TRY(store(part.outputs()[o], Value::of(std::move(results[o]))));
+  }
+  return {};
+}
+
+void Interpreter::set_profiling(bool on) {
+  profiling_ = on;
+  for (auto& [graph, body] : bodies_) body->set_profiling(on);
+}
+
+std::vector<StepInfo> Interpreter::profile() const {
+  std::vector<StepInfo> out;
+  for (std::size_t n = 0; n < prepared_.size(); ++n) {
+    if (const auto run = parts_.find(n); run != parts_.end()) {
+      const auto before = static_cast<std::uint32_t>(out.size());
+      for (auto info : run->second.infos) {
+        for (auto& step : info.reads) step += before;
+        out.push_back(std::move(info));
+      }
+    }
+    const auto& own = prepared_[n];
+    if (!own.kernel) continue;
+    auto info = own.info;
+    const auto& node = graph_.nodes()[n];
+    info.node = node.source.node;
+    info.op = to_string(node.op);
+    info.implementation = own.kernel->implementation;
+    if (!own.outputs.empty()) info.output = {own.outputs[0].type, own.outputs[0].dims, {}};
+    out.push_back(std::move(info));
+  }
+  for (const auto& [graph, body] : bodies_) {
+    for (auto& info : body->profile()) {
+      info.reads.clear();  // numbers of the body's own steps
+      out.push_back(std::move(info));
+    }
+  }
+  return out;
 }
 
 std::vector<Value> Interpreter::captured(const Graph& body) const {
@@ -128,7 +297,10 @@ std::vector<Value> Interpreter::captured(const Graph& body) const {
 
 Result<std::vector<Value>> Interpreter::run_subgraph(const Graph& body, std::vector<Value> inputs) {
   auto& interpreter = bodies_[&body];
-  if (!interpreter) interpreter = std::make_unique<Interpreter>(body, options_);
+  if (!interpreter) {
+    interpreter = std::make_unique<Interpreter>(body, options_, store_);
+    interpreter->set_profiling(profiling_);
+  }
   const auto captures = captured(body);
   return interpreter->run_with(std::move(inputs), captures, *compute_);
 }

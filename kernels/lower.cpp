@@ -2,6 +2,7 @@
 // with reorders only where a reader needs another layout than the writer chose.
 #include <cmath>
 
+#include "kernels/chain.h"
 #include "kernels/element.h"
 #include "kernels/infer.h"
 #include "kernels/ops/families.h"
@@ -12,6 +13,9 @@ namespace {
 
 bool is_convolution(Op op) { return op == Op::Conv || op == Op::ConvTranspose; }
 bool is_product(Op op) { return op == Op::MatMul || op == Op::Gemm; }
+bool is_quantized_convolution(Op op) { return op == Op::QLinearConv || op == Op::ConvInteger; }
+bool is_quantized_product(Op op) { return op == Op::QLinearMatMul || op == Op::MatMulInteger; }
+bool is_byte(DataType type) { return type == DataType::u8 || type == DataType::i8; }
 
 // Bytes that identify a layout within a process.
 std::string desc_key(const dnnl::memory::desc& desc) {
@@ -75,16 +79,17 @@ class Lowering {
       const auto& result = value(node.out[0] == kNone ? node.in[0] : node.out[0]).operand;
       step.output = {result.type, result.dims};
       if (i + 1 < out_.steps.size()) continue;
+      const auto op = node.node->op;
       step.flops = static_cast<std::uint64_t>(product(result.dims));
-      if (is_product(node.node->op)) {
+      if (is_product(op) || is_quantized_product(op)) {
         const auto& a = value(node.in[0]).operand.dims;
-        const bool transposed = node.node->op == Op::Gemm && node.node->integer("transA") != 0;
+        const bool transposed = op == Op::Gemm && node.node->integer("transA") != 0;
         step.flops *= 2 * static_cast<std::uint64_t>(transposed ? a[0] : a.back());
-      } else if (is_convolution(node.node->op)) {
-        const auto& weights = value(node.in[1]).operand.dims;
+      } else if (is_convolution(op) || is_quantized_convolution(op)) {
+        const auto& weights = value(node.in[op == Op::QLinearConv ? 3 : 1]).operand.dims;
         const auto& in = value(node.in[0]).operand.dims;
         // Every weight of a group meets each output (or, transposed, each input) position once.
-        const bool transposed = node.node->op == Op::ConvTranspose;
+        const bool transposed = op == Op::ConvTranspose;
         step.flops = 2 * static_cast<std::uint64_t>(
                              transposed ? product(in) * product(weights, 1, weights.size())
                                         : product(result.dims) * product(weights, 1, weights.size()));
@@ -206,7 +211,11 @@ class Lowering {
       const auto op = node.node->op;
       const bool starts = is_convolution(op) || is_product(op) || op == Op::BatchNormalization;
       if (starts && TENON_TRY(lower_group(node))) return {};
+      if ((is_quantized_convolution(op) || is_quantized_product(op)) && TENON_TRY(lower_quantized(node)))
+        return {};
+      if (op == Op::DequantizeLinear && options_.fuse && TENON_TRY(lower_table(node))) return {};
       if (TENON_TRY(lower_in_layout(node))) return {};
+      if (options_.fuse && TENON_TRY(lower_chain(node))) return {};
     }
     return lower_plain(node);
   }
@@ -277,6 +286,8 @@ class Lowering {
       made = lower_binary(request);
     else if (kind == "concat")
       made = lower_concat(request);
+    else if (kind == "quantize" || kind == "dequantize")
+      made = TENON_TRY(lower_conversion(node));
     if (!made) return false;
     TENON_TRY(emit(*made, node.in, {}, node.out[0]));
     return true;
@@ -310,6 +321,272 @@ class Lowering {
     return {};
   }
 
+  // QuantizeLinear and DequantizeLinear with one scale: element by element, in the layout of their operand.
+  Result<LayoutResult> lower_conversion(const FlatNode& node) {
+    auto operands = operands_of(node);
+    const auto outputs = outputs_of(node);
+    const auto layout = operands[0].layout;
+    if (!layout || product(operands[1].dims) != 1) return std::nullopt;
+    const auto bytes = TENON_TRY(byte_size(operands[0].type, operands[0].dims));
+    const auto result = layout_of_type(*layout, outputs[0].type);
+    if (!result || desc_bytes(*layout) != bytes) return std::nullopt;
+    for (auto& operand : operands) operand.layout.reset();
+    LayoutKernel made;
+    made.kernel = TENON_TRY(
+        make_kernel({*node.node, operands, outputs, options_.threads, options_.reference, options_.limits}));
+    for (const auto& operand : operands) {
+      made.in_desc.push_back(operand.present ? plain_desc(operand.type, operand.dims) : std::nullopt);
+      if (operand.present && !made.in_desc.back()) return std::nullopt;
+    }
+    made.in_plain = made.in_desc;
+    made.in_plain[0].reset();
+    made.in_desc[0] = layout;
+    made.out_layout.push_back(result);
+    return made;
+  }
+
+  // The contents of an operand that depend on the model alone.
+  const Tensor* model_constant(const FlatNode& node, std::size_t i) {
+    if (i >= node.in.size() || node.in[i] == kNone) return nullptr;
+    const auto& v = value(node.in[i]);
+    return v.of_model && v.operand.constant.defined() ? &v.operand.constant : nullptr;
+  }
+
+  // What a chain of nodes makes of each byte: table[code], codes in ascending order.
+  struct ByteChain {
+    std::vector<FlatNode*> nodes;  // DequantizeLinear, element-wise functions, QuantizeLinear
+    std::int32_t end = kNone;
+    Tensor table;
+  };
+
+  // The result of an element-wise node for other elements; nothing when another operand is not one constant.
+  Result<std::optional<Tensor>> evaluate(const FlatNode& node, std::int32_t of, const Tensor& elements) {
+    auto operands = operands_of(node);
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      operands[i].layout.reset();
+      if (node.in[i] == of) {
+        operands[i] = {true, elements.type(), elements.dims(), elements, {}, false};
+      } else if (operands[i].present &&
+                 (!operands[i].constant.defined() || operands[i].constant.count() != 1 || i == 0)) {
+        return std::nullopt;
+      }
+    }
+    InferContext rule(*node.node, operands);
+    if (!infer(rule) || rule.outputs.size() != 1 || !(rule.outputs[0].dims == elements.dims()))
+      return std::nullopt;
+    const auto kernel = make_kernel({*node.node, operands, rule.outputs, 1, false, options_.limits});
+    if (!kernel) return std::nullopt;
+    return TENON_TRY(run_once(**kernel, operands, rule.outputs, options_.limits))[0];
+  }
+
+  Result<std::optional<ByteChain>> byte_chain(FlatNode& first) {
+    constexpr std::size_t kLongest = 16;
+    auto id = first.in[0];
+    const auto type = value(id).operand.type;
+    if (!is_byte(type)) return std::nullopt;
+    auto elements = TENON_TRY(Tensor::allocate(type, {256}));
+    for (int i = 0; i < 256; ++i)
+      elements.mutable_data()[i] = static_cast<std::byte>(type == DataType::i8 ? i - 128 : i);
+    ByteChain chain;
+    for (auto* node = &first; node != nullptr && chain.nodes.size() < kLongest; node = only_user(chain.end)) {
+      const auto kind = family(node->node->op);
+      const bool ends = kind == "quantize";
+      const bool fits = chain.nodes.empty() ? kind == "dequantize"
+                                            : ends || kind == "unary" || kind == "clip" || kind == "binary";
+      if (!fits || node->out.size() != 1) return std::nullopt;
+      auto next = TENON_TRY(evaluate(*node, id, elements));
+      if (!next) return std::nullopt;
+      elements = std::move(*next);
+      chain.nodes.push_back(node);
+      id = chain.end = node->out[0];
+      if (!ends) continue;
+      if (!is_byte(elements.type())) return std::nullopt;
+      chain.table = std::move(elements);
+      return chain;
+    }
+    return std::nullopt;
+  }
+
+  // A chain from bytes to bytes that no convolution took in.
+  Result<bool> lower_table(FlatNode& node) {
+    const auto chain = TENON_TRY(byte_chain(node));
+    if (!chain) return false;
+    const auto operand = operands_of(node)[0];
+    const auto bytes = TENON_TRY(byte_size(operand.type, operand.dims));
+    LayoutKernel made;
+    made.out_layout.emplace_back();
+    made.in_desc.push_back(plain_desc(operand.type, operand.dims));
+    made.in_plain = made.in_desc;
+    if (operand.layout && desc_bytes(*operand.layout) == bytes) {
+      if (auto result = layout_of_type(*operand.layout, chain->table.type())) {
+        made.in_desc[0] = operand.layout;
+        made.out_layout[0] = result;
+      }
+    }
+    made.kernel =
+        make_byte_table(chain->table, operand.type, static_cast<std::int64_t>(bytes), options_.threads);
+    for (auto* taken : chain->nodes) taken->done = true;
+    TENON_TRY(emit(made, std::span(node.in).first(1), {}, chain->end));
+    return true;
+  }
+
+  // A quantised convolution or product with constant weights on oneDNN's integer primitives.
+  Result<bool> lower_quantized(FlatNode& node) {
+    const auto op = node.node->op;
+    const bool sums = op == Op::ConvInteger || op == Op::MatMulInteger;
+    const std::size_t w_at = sums ? 1 : 3, w_zero_at = sums ? 3 : 5;
+    const auto* weights = model_constant(node, w_at);
+    if (weights == nullptr || !is_byte(weights->type()) || !options_.fuse) return false;
+    const auto operands = operands_of(node);
+    const auto operand = [&](std::size_t i) { return i < operands.size() ? operands[i] : Operand{}; };
+    QuantizedRequest r{*node.node,          operands[0], operand(2),      {}, 0, {}, {}, {}, 0,
+                       outputs_of(node)[0], {},          options_.threads};
+    if (r.x_zero.present && product(r.x_zero.dims) != 1) return false;
+    const auto channels = is_quantized_product(op) ? weights->dims().back() : weights->dims()[0];
+    if (!sums && !take_scales(node, channels, r)) return false;
+    std::vector<std::int32_t> in{node.in[0], kNone, kNone, r.x_zero.present ? node.in[2] : kNone};
+    if (is_quantized_product(op)) {
+      r.w_zero = operand(w_zero_at);
+      const auto zeros = r.w_zero.present ? product(r.w_zero.dims) : 1;
+      if (weights->dims().size() != 2 || (zeros != 1 && zeros != channels)) return false;
+      r.w_shift = weights->type() == DataType::u8 ? 128 : 0;
+      r.weights = TENON_TRY(shifted_weights(node, *weights, nullptr, r.w_shift));
+      in.push_back(r.w_zero.present ? node.in[w_zero_at] : kNone);
+      auto made = lower_quantized_product(r);
+      if (!made) return false;
+      const auto column_sums = TENON_TRY(sums_of_columns(node, r.weights));
+      TENON_TRY(emit(*made, in,
+                     std::vector{Operand{}, constant_operand(r.weights), constant_operand(column_sums)},
+                     node.out[0]));
+      return true;
+    }
+    const auto* w_zero = model_constant(node, w_zero_at);
+    if (operand(w_zero_at).present && w_zero == nullptr) return false;
+    auto shifted = shifted_weights(node, *weights, w_zero, 0);
+    if (!shifted) return false;  // a difference needs more than 8 bits
+    r.weights = *std::move(shifted);
+    if (operand(8).present) {
+      const auto* bias = model_constant(node, 8);
+      if (bias == nullptr) return false;
+      r.bias = *bias;
+    }
+    const auto chain = sums ? std::nullopt : TENON_TRY(chain_after(node));
+    const bool fused = chain && fuse_chain(*chain, r);
+    if (!fused && r.y_zero != 0) r.post_ops.push_back({false, dnnl::algorithm::eltwise_round, 0, 0, 0});
+    auto made = lower_quantized_convolution(r);
+    if (!made) return false;
+    if (fused) {
+      for (auto* taken : chain->nodes) taken->done = true;
+    }
+    TENON_TRY(emit(*made, in,
+                   std::vector{Operand{}, constant_operand(r.weights), constant_operand(r.bias), Operand{}},
+                   fused ? chain->end : node.out[0]));
+    return true;
+  }
+
+  static Operand constant_operand(const Tensor& tensor) {
+    if (!tensor.defined()) return {};
+    return {true, tensor.type(), tensor.dims(), tensor, {}, false};
+  }
+
+  // Scales and zero points of QLinear operators: x 1, 2; w 4; y 6, 7. False when not constant, or of another form.
+  bool take_scales(const FlatNode& node, std::int64_t channels, QuantizedRequest& r) {
+    const Tensor* at[8] = {};
+    for (const std::size_t i : {1u, 2u, 4u, 6u, 7u}) {
+      at[i] = model_constant(node, i);
+      if (at[i] == nullptr || (i != 4 && at[i]->count() != 1)) return false;
+    }
+    if (at[4]->count() != 1 && at[4]->count() != channels) return false;
+    const auto x = In<float>{at[1]->data()}[0], y = In<float>{at[6]->data()}[0];
+    for (std::int64_t i = 0; i < at[4]->count(); ++i) r.scales.push_back(x * In<float>{at[4]->data()}[i] / y);
+    r.y_zero = byte_at(*at[7], 0);
+    return true;
+  }
+
+  static std::int32_t byte_at(const Tensor& tensor, std::int64_t i) {
+    const auto byte = static_cast<std::uint8_t>(tensor.data()[i]);
+    return tensor.type() == DataType::i8 ? static_cast<std::int8_t>(byte) : byte;
+  }
+
+  // Weights less a shift and the zero point of their output channel, as signed bytes.
+  Result<Tensor> shifted_weights(const FlatNode& node, const Tensor& weights, const Tensor* zero,
+                                 std::int32_t shift) {
+    return cache_.get(fmt::format("signed {}", static_cast<const void*>(node.node)), [&]() -> Result<Tensor> {
+      auto out = TENON_TRY(Tensor::allocate(DataType::i8, weights.dims()));
+      const auto count = weights.count();
+      const auto zeros = zero == nullptr ? 1 : zero->count();
+      if (zeros != 1 && zeros != weights.dims()[0])
+        return fail(ErrorCode::unsupported_operation, "zero points");
+      for (std::int64_t i = 0; i < count; ++i) {
+        const auto own = zero == nullptr ? 0 : byte_at(*zero, zeros == 1 ? 0 : i / (count / zeros));
+        const auto difference = byte_at(weights, i) - shift - own;
+        if (difference < -128 || difference > 127)
+          return fail(ErrorCode::unsupported_operation, "zero points");
+        out.mutable_data()[i] = static_cast<std::byte>(difference);
+      }
+      return out;
+    });
+  }
+
+  Result<Tensor> sums_of_columns(const FlatNode& node, const Tensor& weights) {
+    return cache_.get(fmt::format("columns {}", static_cast<const void*>(node.node)),
+                      [&]() -> Result<Tensor> {
+                        const auto rows = weights.dims()[0], columns = weights.dims()[1];
+                        auto out = TENON_TRY(Tensor::allocate(DataType::i32, {columns}));
+                        std::vector<std::int32_t> sums(static_cast<std::size_t>(columns), 0);
+                        for (std::int64_t i = 0; i < rows * columns; ++i)
+                          sums[static_cast<std::size_t>(i % columns)] += byte_at(weights, i);
+                        if (columns > 0) std::memcpy(out.mutable_data(), sums.data(), out.bytes().size());
+                        return out;
+                      });
+  }
+
+  Result<std::optional<ByteChain>> chain_after(const FlatNode& node) {
+    auto* next = only_user(node.out[0]);
+    if (next == nullptr || next->node->op != Op::DequantizeLinear) return std::nullopt;
+    return byte_chain(*next);
+  }
+
+  // A chain as post-ops, when their arithmetic gives the chain's result for each of the 256 codes: the code's
+  // distance from its zero point, times the ratio of the scales, clipped to the table's extremes (which is also what
+  // becomes of codes beyond the range), plus the new zero point.
+  bool fuse_chain(const ByteChain& chain, QuantizedRequest& r) {
+    const auto& from = *chain.nodes.front();
+    const auto& to = *chain.nodes.back();
+    const auto scale = [&](const FlatNode& node) {
+      return In<float>{value(node.in[1]).operand.constant.data()}[0];
+    };
+    const auto zero = [&](const FlatNode& node) {
+      return node.in.size() < 3 || node.in[2] == kNone ? 0 : byte_at(value(node.in[2]).operand.constant, 0);
+    };
+    if (value(from.in[1]).operand.type != DataType::f32 || value(to.in[1]).operand.type != DataType::f32 ||
+        zero(from) != r.y_zero)
+      return false;
+    const bool is_signed = r.output.type == DataType::i8;
+    const auto lowest = static_cast<float>((is_signed ? -128 : 0) - r.y_zero);
+    const float ratio = scale(from) / scale(to);
+    if (!(ratio > 0)) return false;
+    const auto new_zero = static_cast<float>(zero(to));
+    int least = 255, most = -128;
+    for (std::int64_t i = 0; i < 256; ++i) {
+      least = std::min(least, byte_at(chain.table, i));
+      most = std::max(most, byte_at(chain.table, i));
+    }
+    const auto low = static_cast<float>(least) - new_zero, high = static_cast<float>(most) - new_zero;
+    for (std::int64_t i = 0; i < 256; ++i) {
+      const float v = std::clamp((lowest + static_cast<float>(i)) * ratio, low, high);
+      const float code = std::nearbyint(v + new_zero);
+      if (!(code == static_cast<float>(byte_at(chain.table, i)))) return false;
+    }
+    using A = dnnl::algorithm;
+    r.post_ops = {{false, A::eltwise_round, 0, 0, 0}, {false, A::eltwise_linear, ratio, 0, 0}};
+    const bool saturates = least == (chain.table.type() == DataType::i8 ? -128 : 0) && most - least == 255;
+    if (!saturates) r.post_ops.push_back({false, A::eltwise_clip, low, high, 0});
+    r.y_zero = zero(to);
+    r.output.type = chain.table.type();
+    return true;
+  }
+
   // Convolutions and matrix products with what follows them.
   Result<bool> lower_group(FlatNode& node) {
     auto group = make_group(node);
@@ -326,6 +603,95 @@ class Lowering {
       return true;
     }
     return false;
+  }
+
+  static bool is_element_wise(const Node& node) {
+    const auto kind = family(node.op);
+    return kind == "unary" || kind == "clip" || kind == "cast" || kind == "binary" || kind == "variadic" ||
+           kind == "where" || kind == "quantize" || kind == "dequantize";
+  }
+
+  // How a chain over elements of `dims` reads an operand; `row` is the chain's, 1 while no operand is a row.
+  std::optional<ChainOperand> chain_operand(std::int32_t id, const Dims& dims, std::int64_t& row) {
+    constexpr std::int64_t kLongestRow = 4096;
+    using Kind = ChainOperand::Kind;
+    if (id == kNone) return ChainOperand{};
+    ChainOperand out{Kind::single, 0, value(id).operand};
+    const auto& own = out.operand.dims;
+    if (!is_available(id) || (value(id).alias_of == kNone && !versions(id).empty() && versions(id)[0].layout))
+      return std::nullopt;
+    if (own == dims) {
+      out.kind = Kind::element;
+    } else if (product(own) != 1) {
+      // The trailing dims, perhaps after ones.
+      const auto length = product(own);
+      std::size_t trailing = dims.size();
+      while (trailing > 0 && product(dims, trailing, dims.size()) < length) --trailing;
+      const auto skip = own.size() + trailing;
+      for (std::size_t i = trailing; i < dims.size(); ++i) {
+        if (skip < dims.size() || own[i + own.size() - dims.size()] != dims[i]) return std::nullopt;
+      }
+      if (product(dims, trailing, dims.size()) != length || length > kLongestRow ||
+          (row != 1 && row != length))
+        return std::nullopt;
+      row = length;
+      out.kind = Kind::row;
+    }
+    return out;
+  }
+
+  // A run of element-wise nodes on large plain tensors becomes one step, which reads and writes memory once.
+  Result<bool> lower_chain(FlatNode& first) {
+    constexpr std::int64_t kWorthwhile = 1 << 14;
+    constexpr std::size_t kMostOperands = 8;
+    if (!is_element_wise(*first.node) || first.out.size() != 1) return false;
+    const auto dims = value(first.out[0]).operand.dims;
+    const auto count = product(dims);
+    if (count < kWorthwhile) return false;
+    std::vector<ChainNode> chain;
+    std::vector<FlatNode*> taken;
+    std::vector<std::int32_t> in;
+    std::int64_t row = 1;
+    auto end = kNone;
+    for (auto* node = &first; node != nullptr; node = only_user(end)) {
+      if (!is_element_wise(*node->node) || node->out.size() != 1 || node->in.size() > kMostOperands ||
+          !(value(node->out[0]).operand.dims == dims) || (end != kNone && leaves_one_step(first, *node)))
+        break;
+      ChainNode link{node->node, {}, value(node->out[0]).operand.type};
+      std::vector<std::int32_t> more;
+      auto own_row = row;
+      for (const auto id : node->in) {
+        if (id == end && id != kNone) {
+          link.operands.push_back({ChainOperand::Kind::previous, 0, value(id).operand});
+          continue;
+        }
+        auto operand = chain_operand(id, dims, own_row);
+        if (!operand) break;
+        operand->input = in.size() + more.size();
+        if (id != kNone) more.push_back(id);
+        link.operands.push_back(*std::move(operand));
+      }
+      const auto kind = family(node->node->op);
+      const bool scaled = kind == "quantize" || kind == "dequantize";
+      if (link.operands.size() != node->in.size() || (scaled && product(link.operands[1].operand.dims) != 1))
+        break;
+      row = own_row;
+      in.insert(in.end(), more.begin(), more.end());
+      chain.push_back(std::move(link));
+      taken.push_back(node);
+      end = node->out[0];
+    }
+    if (chain.size() < 2) return false;
+    auto kernel = make_chain(chain, count, row, options_.threads, options_.limits);
+    if (!kernel) return false;
+    std::vector<std::int32_t> storages;
+    for (const auto id : in) storages.push_back(TENON_TRY(plain(id)));
+    const auto& result = value(end).operand;
+    const std::size_t bytes = TENON_TRY(byte_size(result.type, result.dims));
+    const auto step = add_step(std::move(kernel), std::move(storages), std::span(&bytes, 1), {true});
+    versions(end).push_back({std::nullopt, out_.steps[static_cast<std::size_t>(step)].out[0]});
+    for (auto* node : taken) node->done = true;
+    return true;
   }
 
   // The only node that reads this value, when nothing else needs it.
@@ -537,6 +903,14 @@ class Lowering {
     const auto kind = family(next.node->op);
     if (kind == "unary" || kind == "clip") {
       const auto ops = eltwise_post_ops(*next.node, operands_of(next));
+      // oneDNN 2.6 computes two of one function with the parameters of the first.
+      for (const auto& op : ops) {
+        for (const auto& other : group.request.post_ops) {
+          if (!other.is_binary && other.algorithm == op.algorithm &&
+              (other.alpha != op.alpha || other.beta != op.beta))
+            return false;
+        }
+      }
       for (const auto& op : ops) group.request.post_ops.push_back(op);
       return !ops.empty();
     }

@@ -2,6 +2,7 @@
 #include "kernels/model.h"
 
 #include "kernels/guarded.h"
+#include "kernels/rewrite.h"
 #include "kernels/typecheck.h"
 
 namespace tenon::kernels {
@@ -9,8 +10,10 @@ namespace internal {
 
 ModelImpl::ModelImpl(Graph g, CompileOptions o) : graph(std::move(g)), options(std::move(o)), cache(graph) {
   for (const auto id : graph.inputs()) {
-    inputs.push_back({graph.value(id).name, graph.value(id).type});
-    static_dims.push_back(graph.value(id).type.concrete_dims());
+    auto type = graph.value(id).type;
+    if (!options.trust_input_shapes) type.shape.reset();
+    static_dims.push_back(type.concrete_dims());
+    inputs.push_back({graph.value(id).name, std::move(type)});
   }
   for (std::size_t i = 0; i < graph.outputs().size(); ++i) {
     outputs.push_back({graph.output_name(i), graph.value(graph.outputs()[i]).type});
@@ -98,6 +101,10 @@ Result<std::shared_ptr<const Model>> compile(Graph graph, CompileOptions options
     return fail(ErrorCode::invalid_argument, "{} threads", options.threads);
   }
   return guarded([&]() -> Result<std::shared_ptr<const Model>> {
+    const bool quantised =
+        std::ranges::any_of(graph.nodes(), [](const Node& node) { return node.op == Op::QuantizeLinear; });
+    if (quantised && options.fuse && !options.reference)
+      graph = TENON_TRY(fold_quantization(graph, options.limits));
     auto impl = std::make_unique<internal::ModelImpl>(std::move(graph), std::move(options));
     TENON_TRY(impl->prepare());
     return std::shared_ptr<const Model>(new Model(std::move(impl)));

@@ -1,6 +1,6 @@
 // What a Model holds: the graph, its plans, its derived constants. Internal to kernels/.
 #pragma once
-#include "kernels/planner.h"
+#include "kernels/segments.h"
 
 namespace tenon::kernels::internal {
 
@@ -19,6 +19,7 @@ class ModelImpl {
   std::vector<TensorInfo> inputs, outputs;
   std::vector<std::optional<Dims>> static_dims;  // of inputs whose dims are all constant
   ConstantCache cache;
+  SegmentStore segments{options, cache};  // of graphs without a plan as a whole
   std::uint64_t constant_bytes = 0;
 
  private:

@@ -24,6 +24,7 @@ class Placement {
   Result<Plan> run() {
     plan_.threads = options_.threads;
     plan_.spaces.inputs = static_cast<std::uint32_t>(flat_.inputs.size());
+    nested_ = may_be_early_.empty();
     for (std::size_t i = 0; i < flat_.inputs.size(); ++i) choose_early(i);
     for (std::size_t o = 0; o < flat_.outputs.size(); ++o) choose_late(o);
     place_fixed();
@@ -71,7 +72,7 @@ class Placement {
     readers.erase(std::unique(readers.begin(), readers.end()), readers.end());
     input.in_place = std::none_of(readers.begin(), readers.end(),
                                   [&](std::int32_t reader) { return step(reader).kernel->can_fail; });
-    input.early = may_be_early_[i] && !is_graph_output(id);
+    input.early = !nested_ && may_be_early_[i] && !is_graph_output(id);
     for (const auto reader : readers) input.early = input.early && can_be_early(reader, id);
     // A step that could be early and late can only be one: the larger of its two sides stays uncopied.
     for (const auto reader : readers) {
@@ -99,7 +100,10 @@ class Placement {
     PlanOutput output;
     output.desc = {operand.type, operand.dims};
     output.bytes = static_cast<std::size_t>(product(operand.dims)) * bit_width(operand.type) / 8;
-    if (can_be_late(id) && phase(storage(id).producer) == Phase::compute) {
+    if (nested_) {
+      output.in_place = storage(id).kind == Storage::Kind::step && std::ranges::count(g_.outputs, id) == 1;
+      if (output.in_place) places_[static_cast<std::size_t>(id)] = Location{plan_.spaces.output(o), 0};
+    } else if (can_be_late(id) && phase(storage(id).producer) == Phase::compute) {
       const auto producer = storage(id).producer;
       phase(producer) = Phase::late;
       output.late_step = static_cast<std::uint32_t>(producer);
@@ -199,6 +203,10 @@ class Placement {
       out.op = to_string(s.node->op);
       out.output = s.output;
       out.flops = s.flops;
+      for (const auto id : s.in) {
+        if (id != kNone && storage(id).kind == Storage::Kind::step)
+          out.reads.push_back(static_cast<std::uint32_t>(storage(id).producer));
+      }
       if (out.phase == Phase::compute) plan_.compute.push_back(static_cast<std::uint32_t>(i));
       plan_.steps.push_back(std::move(out));
     }
@@ -208,6 +216,7 @@ class Placement {
   LoweredGraph& g_;
   std::span<const bool> may_be_early_;
   const CompileOptions& options_;
+  bool nested_ = false;
   std::vector<std::optional<Location>> places_;
   std::vector<Phase> phase_;
   Plan plan_;
@@ -223,15 +232,58 @@ Result<Plan> place(const FlatGraph& flat, LoweredGraph& lowered, std::span<const
 Result<std::shared_ptr<const Plan>> make_plan(const Graph& graph, std::span<const Dims> input_dims,
                                               std::span<const bool> may_be_early,
                                               const CompileOptions& options, ConstantCache& cache) {
-  auto flat = TENON_TRY(flatten(graph, input_dims, options, cache));
-  if (!flat) {
+  std::vector<Operand> inputs;
+  for (std::size_t i = 0; i < graph.inputs().size(); ++i)
+    inputs.push_back({true, graph.value(graph.inputs()[i]).type.element, input_dims[i], {}, {}, true});
+  auto flattened = TENON_TRY(flatten(graph, inputs, options, cache));
+  if (!flattened.graph) {
     Plan interpreted;
     interpreted.interpreted = true;
     interpreted.threads = options.threads;
     return std::make_shared<const Plan>(std::move(interpreted));
   }
-  auto lowered = TENON_TRY(lower(*flat, options, cache));
-  return std::make_shared<const Plan>(TENON_TRY(place(*flat, lowered, may_be_early, options)));
+  auto& flat = *flattened.graph;
+  auto lowered = TENON_TRY(lower(flat, options, cache));
+  // A graph without inputs is not nested either.
+  static constexpr bool kNoInput[] = {false};
+  const auto early = may_be_early.empty() ? std::span<const bool>(kNoInput) : may_be_early;
+  return std::make_shared<const Plan>(TENON_TRY(place(flat, lowered, early, options)));
+}
+
+Result<void> run_step(const Step& step, std::span<std::byte* const> bases, std::byte* scratch,
+                      KernelState* state) {
+  constexpr std::size_t kInline = 16;
+  const std::byte* in_inline[kInline];
+  std::byte* out_inline[kInline];
+  std::vector<const std::byte*> in_heap;
+  std::vector<std::byte*> out_heap;
+  const std::byte** in = in_inline;
+  std::byte** out = out_inline;
+  if (step.in.size() > kInline) in_heap.resize(step.in.size()), in = in_heap.data();
+  if (step.out.size() > kInline) out_heap.resize(step.out.size()), out = out_heap.data();
+  const auto address = [&](const Location& l) {
+    return reinterpret_cast<std::byte*>(reinterpret_cast<std::uintptr_t>(bases[l.space]) + l.offset);
+  };
+  for (std::size_t i = 0; i < step.in.size(); ++i) in[i] = step.in_present[i] ? address(step.in[i]) : nullptr;
+  for (std::size_t i = 0; i < step.out.size(); ++i)
+    out[i] = step.out_present[i] ? address(step.out[i]) : nullptr;
+  auto ok = step.kernel->run({{in, step.in.size()}, {out, step.out.size()}, scratch, state});
+  if (!ok) return std::unexpected(with_place(ok.error(), step.place));
+  return {};
+}
+
+std::vector<StepInfo> step_infos(const Plan& plan) {
+  std::vector<StepInfo> infos;
+  for (const auto& step : plan.steps) {
+    infos.push_back({step.node,
+                     step.op,
+                     step.kernel->implementation,
+                     step.phase,
+                     {step.output.type, step.output.dims, {}},
+                     step.flops,
+                     step.reads});
+  }
+  return infos;
 }
 
 // In names that hold for this process only.

@@ -1,7 +1,7 @@
 // From a graph and concrete input shapes to a Plan, in four stages: flatten (shapes, constant folding, views,
 // branches that are known), lower (fusion, layouts, kernels), place (early and late operators, one arena),
-// all in terms of the types below. A graph whose shapes depend on data has no static plan; the interpreter
-// runs it. Internal to kernels/.
+// all in terms of the types below. A graph whose shapes depend on data has no plan as a whole: the
+// interpreter runs it, with plans for its parts (segments.h). Internal to kernels/.
 #pragma once
 #include <list>
 #include <mutex>
@@ -38,6 +38,7 @@ struct Step {
   std::string node, op;
   TensorDesc output;
   std::uint64_t flops = 0;
+  std::vector<std::uint32_t> reads;  // steps whose results it reads
 };
 
 struct PlanInput {
@@ -54,6 +55,7 @@ struct PlanOutput {
   TensorDesc desc;
   std::size_t bytes = 0;
   std::optional<std::uint32_t> late_step;  // writes the caller's buffer; otherwise `from` is copied
+  bool in_place = false;                   // a compute step writes the caller's buffer
   Location from;
 };
 
@@ -120,9 +122,18 @@ struct FlatGraph {
   std::vector<std::int32_t> inputs, outputs;
 };
 
-/// nullopt: shapes or branches depend on data.
-Result<std::optional<FlatGraph>> flatten(const Graph& graph, std::span<const Dims> input_dims,
-                                         const CompileOptions& options, ConstantCache& cache);
+struct Flattened {
+  std::optional<FlatGraph> graph;  // nothing: shapes or branches depend on data
+  // Then: the node of `graph` that stopped it; whether it asked for the contents of an operand; and the inputs
+  // that decide these contents, unless larger computations do.
+  std::size_t stopped_at = 0;
+  bool wants_contents = false;
+  std::optional<std::vector<std::size_t>> deciding_inputs;
+};
+
+/// `inputs`: type and dims of each graph input, and the contents of those that are known.
+Result<Flattened> flatten(const Graph& graph, std::span<const Operand> inputs, const CompileOptions& options,
+                          ConstantCache& cache);
 
 // Stage 2: lower.
 
@@ -156,7 +167,8 @@ Result<LoweredGraph> lower(FlatGraph& flat, const CompileOptions& options, Const
 
 // Stage 3: place.
 
-/// `may_be_early[i]`: setting other inputs cannot change the plan after input i was set.
+/// `may_be_early[i]`: setting other inputs cannot change the plan after input i was set. Empty: the plan is part of
+/// another run, nothing is early or late, and where possible outputs are written in place.
 Result<Plan> place(const FlatGraph& flat, LoweredGraph& lowered, std::span<const bool> may_be_early,
                    const CompileOptions& options);
 
@@ -164,6 +176,12 @@ Result<Plan> place(const FlatGraph& flat, LoweredGraph& lowered, std::span<const
 Result<std::shared_ptr<const Plan>> make_plan(const Graph& graph, std::span<const Dims> input_dims,
                                               std::span<const bool> may_be_early,
                                               const CompileOptions& options, ConstantCache& cache);
+
+/// Runs one step of a plan: `bases` are the addresses of its spaces. Errors carry the node's place.
+Result<void> run_step(const Step& step, std::span<std::byte* const> bases, std::byte* scratch,
+                      KernelState* state);
+/// What is known of a plan's steps before they run.
+std::vector<StepInfo> step_infos(const Plan& plan);
 
 /// Runs a kernel once on tensors, with scratch and state of its own; for folding.
 Result<std::vector<Tensor>> run_once(const Kernel& kernel, std::span<const Operand> inputs,

@@ -1,4 +1,5 @@
 // The table of makers: from an operator's row to its fast kernel and its reference.
+#include "kernels/catalog.h"
 #include "kernels/ops/families.h"
 
 namespace tenon::kernels {
@@ -16,6 +17,24 @@ constexpr MakerRow kRows[] = {
 #undef NN_OP
 };
 
+struct FamilyRow {
+  std::string_view name, fast_path;
+};
+constexpr FamilyRow kFamilies[] = {
+#define NN_FAMILY(name, fast_path) {#name, fast_path},
+#include "kernels/families.def"
+#undef NN_FAMILY
+};
+
+constexpr const FamilyRow* find_family(std::string_view name) {
+  for (const auto& family : kFamilies) {
+    if (family.name == name) return &family;
+  }
+  return nullptr;
+}
+static_assert(std::ranges::all_of(kRows, [](const MakerRow& r) { return find_family(r.family) != nullptr; }),
+              "families.def lacks a family of ops.def");
+
 const MakerRow& row(Op op) { return kRows[static_cast<std::size_t>(op)]; }
 
 }  // namespace
@@ -25,6 +44,7 @@ KernelResult make_kernel(const LowerContext& context) {
 }
 double tolerance(Op op) { return row(op).tolerance; }
 std::string_view family(Op op) { return row(op).family; }
+std::string_view fast_path(Op op) { return find_family(family(op))->fast_path; }
 bool is_foldable(Op op) { return family(op) != "random" && family(op) != "control"; }
 
 }  // namespace tenon::kernels

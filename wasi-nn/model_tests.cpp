@@ -126,6 +126,13 @@ class Runner {
         continue;
       }
       auto off = run_case(**context, one, tolerance(model.tolerance));
+      if (!off && off.error().code == ErrorCode::invalid_argument && compile.trust_input_shapes) {
+        // Some cases of the official suite store inputs of other dims than their model declares.
+        compile.trust_input_shapes = false;
+        auto relaxed = load_model_file(model.model, compile);
+        auto other = relaxed ? (*relaxed)->create_context() : std::unexpected(relaxed.error());
+        if (other) off = run_case(**other, one, tolerance(model.tolerance));
+      }
       if (!off) {
         unable(one, off.error());
       } else if (*off) {

@@ -41,6 +41,23 @@ struct RunOptions {
 // Sets the inputs, computes, and prints each output's type, shape and first or best values.
 ToolResult run_model(const std::string& path, std::span<const NamedFile> inputs, const RunOptions& options);
 
+struct BenchOptions {
+  int threads = 1;
+  int64_t batch = 1;  // for inputs whose first dimension is dynamic
+  int runs = 100;
+  int warmup_ms = 200;
+  std::vector<std::pair<std::string, std::vector<int64_t>>> shapes;  // of inputs by name; empty: of all
+  bool as_json = false;
+  std::string trace_file;   // non-empty: time of each step of ten runs, for Perfetto
+  std::string dump_folder;  // non-empty: the graph before and after planning, as text and for Graphviz
+};
+
+using LineSink = std::function<void(std::string_view)>;
+
+// Times a model on made-up inputs: load, first inference, median and high percentiles of `runs` more, peak
+// memory, and a table of operators with the implementation chosen. `progress` gets a line for each stage.
+ToolResult bench_model(const std::string& path, const BenchOptions& options, const LineSink& progress);
+
 struct TestOptions {
   int threads = 1;
   std::optional<double> rtol, atol;  // instead of the suite's own rule
@@ -52,8 +69,6 @@ struct TestOptions {
 struct TestTotals {
   uint64_t passed = 0, failed = 0, skipped = 0;
 };
-
-using LineSink = std::function<void(std::string_view)>;
 
 // Runs every case below `paths`: folders in the ONNX backend layout (model.onnx,
 // test_data_set_N/{input,output}_K.pb), with golden/golden.json, or of light models (X.onnx, X_output_0.pb),

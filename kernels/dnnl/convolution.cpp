@@ -105,16 +105,14 @@ LayoutResult try_convolution(const LayoutRequest& r, dnnl::algorithm algorithm,
 
 }  // namespace
 
-LayoutResult lower_convolution(const LayoutRequest& r) {
-  const auto& in = r.inputs[0].dims;
-  const auto& weights = r.inputs[1].dims;
-  if (!all_f32(r) || in.size() < 3 || in.size() > 5 || product(r.outputs[0].dims) == 0 || product(in) == 0)
-    return std::nullopt;
-  const bool transposed = r.node.op == Op::ConvTranspose;
+std::optional<onednn::ConvolutionGeometry> onednn::convolution_geometry(
+    const Node& node, const Dims& in, const Dims& weights, const Dims& out,
+    dnnl::memory::data_type weights_type) {
+  const bool transposed = node.op == Op::ConvTranspose;
   const std::vector<std::int64_t> kernel(weights.begin() + 2, weights.end());
-  const auto window = transposed ? transposed_window(r.node, in, kernel) : sliding_window(r.node, in, kernel);
+  const auto window = transposed ? transposed_window(node, in, kernel) : sliding_window(node, in, kernel);
   if (!window) return std::nullopt;
-  const auto group = r.node.integer("group");
+  const auto group = node.integer("group");
   const auto spatial = kernel.size();
 
   // oneDNN wants weights as [g,] o, i, k…; ours are o, i/g, k… and for transposed ones i, o/g, k….
@@ -132,31 +130,38 @@ LayoutResult lower_convolution(const LayoutRequest& r) {
     wdims.push_back(weights[i + 2]);
     wstrides.push_back(own[i + 2]);
   }
-  const dnnl::memory::desc weights_plain(wdims, kF32, wstrides);
-
-  compat::ConvolutionShape shape;
-  shape.weights = any_desc(kF32, wdims);
-  const bool bias = has(r, 2);
-  if (bias) shape.bias = dense_desc(kF32, {r.outputs[0].dims[1]});
-  shape.dst = any_desc(kF32, to_dims(r.outputs[0].dims));
-  shape.strides = window->strides;
-  shape.pads_begin = window->pads_begin;
-  shape.pads_end = window->pads_end;
+  ConvolutionGeometry g;
+  g.weights_plain = {wdims, weights_type, wstrides};
+  g.shape.weights = any_desc(weights_type, wdims);
+  g.shape.strides = window->strides;
+  g.shape.pads_begin = window->pads_begin;
+  g.shape.pads_end = window->pads_end;
   for (std::size_t i = 0; i < spatial; ++i) {
-    shape.dilates.push_back(window->dilations[i] - 1);
+    g.shape.dilates.push_back(window->dilations[i] - 1);
     const auto extent = window->dilations[i] * (kernel[i] - 1) + 1;
     // The end's padding as the output size implies it (output_padding, auto_pad).
-    shape.pads_end[i] =
-        transposed
-            ? (in[i + 2] - 1) * window->strides[i] + extent - window->output[i] - window->pads_begin[i]
-            : (window->output[i] - 1) * window->strides[i] + extent - in[i + 2] - window->pads_begin[i];
+    g.shape.pads_end[i] =
+        transposed ? (in[i + 2] - 1) * window->strides[i] + extent - out[i + 2] - window->pads_begin[i]
+                   : (out[i + 2] - 1) * window->strides[i] + extent - in[i + 2] - window->pads_begin[i];
   }
-  if (transposed) {
-    return try_convolution<dnnl::deconvolution_forward>(r, dnnl::algorithm::deconvolution_direct, shape,
-                                                        weights_plain, bias);
+  return g;
+}
+
+LayoutResult lower_convolution(const LayoutRequest& r) {
+  const auto& in = r.inputs[0].dims;
+  if (!all_f32(r) || in.size() < 3 || in.size() > 5 || product(r.outputs[0].dims) == 0 || product(in) == 0)
+    return std::nullopt;
+  auto g = onednn::convolution_geometry(r.node, in, r.inputs[1].dims, r.outputs[0].dims, kF32);
+  if (!g) return std::nullopt;
+  const bool bias = has(r, 2);
+  if (bias) g->shape.bias = dense_desc(kF32, {r.outputs[0].dims[1]});
+  g->shape.dst = any_desc(kF32, to_dims(r.outputs[0].dims));
+  if (r.node.op == Op::ConvTranspose) {
+    return try_convolution<dnnl::deconvolution_forward>(r, dnnl::algorithm::deconvolution_direct, g->shape,
+                                                        g->weights_plain, bias);
   }
-  return try_convolution<dnnl::convolution_forward>(r, dnnl::algorithm::convolution_direct, shape,
-                                                    weights_plain, bias);
+  return try_convolution<dnnl::convolution_forward>(r, dnnl::algorithm::convolution_direct, g->shape,
+                                                    g->weights_plain, bias);
 }
 
 LayoutResult lower_matmul(const LayoutRequest& r) {
@@ -245,13 +250,15 @@ LayoutResult lower_scaling(const LayoutRequest& r) {
 LayoutResult lower_pool(const LayoutRequest& r) {
   const auto& src = r.inputs[0];
   const auto& in = src.dims;
-  if (src.type != DataType::f32 || in.size() < 3 || in.size() > 5 || r.outputs.size() != 1)
+  const auto type = onednn::data_type(src.type);
+  if (!type || src.type == DataType::i32 || in.size() < 3 || in.size() > 5 || r.outputs.size() != 1)
     return std::nullopt;
   if (product(in) == 0 || product(r.outputs[0].dims) == 0) return std::nullopt;
   const auto spatial = in.size() - 2;
   const bool global = r.node.op == Op::GlobalAveragePool || r.node.op == Op::GlobalMaxPool;
   const bool average = r.node.op == Op::AveragePool || r.node.op == Op::GlobalAveragePool;
   if (!average && r.node.op != Op::MaxPool && r.node.op != Op::GlobalMaxPool) return std::nullopt;
+  if (average && src.type != DataType::f32) return std::nullopt;
   compat::PoolingShape shape;
   bool includes_padding = false;
   if (global) {
@@ -284,8 +291,8 @@ LayoutResult lower_pool(const LayoutRequest& r) {
                          : includes_padding ? dnnl::algorithm::pooling_avg_include_padding
                                             : dnnl::algorithm::pooling_avg_exclude_padding;
   const auto dims = to_dims(in);
-  shape.src = src.layout ? *src.layout : dense_desc(kF32, dims);
-  shape.dst = any_desc(kF32, to_dims(r.outputs[0].dims));
+  shape.src = src.layout ? *src.layout : dense_desc(*type, dims);
+  shape.dst = any_desc(*type, to_dims(r.outputs[0].dims));
   return guarded(r.threads, [&]() -> LayoutResult {
     const auto pd = compat::pooling(cpu_engine(), algorithm, shape, onednn::attributes(r, nullptr));
     if (is_reference(pd.impl_info_str())) return std::nullopt;

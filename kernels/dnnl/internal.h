@@ -17,6 +17,15 @@ dnnl::memory::desc dense_desc(dnnl::memory::data_type type, const dnnl::memory::
 /// its dims.
 dnnl::primitive_attr attributes(const LayoutRequest& request, const dnnl::memory::desc* output);
 
+/// A convolution node as oneDNN describes it, without source and result: those are the caller's choice.
+struct ConvolutionGeometry {
+  compat::ConvolutionShape shape;
+  dnnl::memory::desc weights_plain;  // how the node's own weights are seen
+};
+std::optional<ConvolutionGeometry> convolution_geometry(const Node& node, const Dims& in, const Dims& weights,
+                                                        const Dims& out,
+                                                        dnnl::memory::data_type weights_type);
+
 inline bool is_reference(std::string_view implementation) {
   return implementation.find("ref") != std::string_view::npos;
 }

@@ -53,6 +53,31 @@ LayoutResult lower_eltwise(const LayoutRequest& request);
 LayoutResult lower_binary(const LayoutRequest& request);
 LayoutResult lower_concat(const LayoutRequest& request);
 
+/// A quantised convolution or product with its parameters taken apart. Sums are
+/// Σ (x − x_zero) · (w − w_zero) + bias; the result is the sums (i32), or round(sum · scale) after `post_ops`,
+/// plus y_zero, saturated.
+struct QuantizedRequest {
+  const Node& node;
+  Operand x;                  // u8 or i8
+  Operand x_zero;             // a scalar of x's type; may be computed at run time
+  Tensor weights;             // i8: what is left of w when `w_shift` is taken from it
+  std::int32_t w_shift = 0;   // products only: w = weights + w_shift
+  Operand w_zero;             // products only: absent, one, or one for each column, of w's type
+  Tensor bias;                // i32, one for each channel; undefined: none (convolutions only)
+  std::vector<float> scales;  // one, or one for each output channel or column; empty: sums are the result
+  std::int32_t y_zero = 0;
+  TensorDesc output;
+  std::vector<PostOp> post_ops;  // element-wise, on sum · scale; convolutions only
+  int threads = 1;
+};
+/// Operands of the kernels: x, weights, bias, x's zero point; of products: x, weights, column sums of the weights,
+/// x's zero point, w's zero points. Nothing where this processor's instructions would saturate between.
+LayoutResult lower_quantized_convolution(const QuantizedRequest& request);
+LayoutResult lower_quantized_product(const QuantizedRequest& request);
+
+/// A layout of elements of another type in the same places; nothing where oneDNN cannot say so.
+Layout layout_of_type(const dnnl::memory::desc& desc, DataType type);
+
 /// The same kernels with plain operands and results, reordering inside; null when oneDNN has none. For the
 /// interpreter, folding, and single nodes.
 std::unique_ptr<Kernel> dnnl_plain(const LowerContext& context, LayoutResult (*lower)(const LayoutRequest&));

@@ -5,6 +5,7 @@
 #include "kernels/element.h"
 #include "kernels/infer.h"
 #include "kernels/ops/families.h"
+#include "kernels/ops/requantize.h"
 #include "kernels/parallel.h"
 
 namespace tenon::kernels {
@@ -13,14 +14,6 @@ namespace {
 using QuantizedTypes = TypeList<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t>;
 using ByteTypes = TypeList<std::uint8_t, std::int8_t>;
 constexpr std::int64_t kGrain = 16384;
-
-template <class T>
-T saturated(float value) {
-  if (!(value == value)) return 0;
-  constexpr auto kLow = static_cast<float>(std::numeric_limits<T>::min());
-  constexpr auto kHigh = static_cast<float>(std::numeric_limits<T>::max());
-  return static_cast<T>(std::clamp(value, kLow, kHigh));
-}
 
 // Which scale belongs to an element.
 struct ScaleIndex {
@@ -47,6 +40,41 @@ struct ScaleIndex {
     return (i / (inner * extent) * blocks + along / block) * inner + i % inner;
   }
 };
+
+// One scale: two loops without calls, which vectorise.
+template <class T>
+std::unique_ptr<Kernel> quantize_floats(const LowerContext& c) {
+  const auto count = product(c.in_dims(0));
+  const bool has_zero = c.has(2);
+  const auto threads = c.threads;
+  return kernel_of("tenon quantize", [=](const KernelCall& call) -> Result<void> {
+    const float scale = In<float>{call.in[1]}[0];
+    const float zero = has_zero ? static_cast<float>(In<T>{call.in[2]}[0]) : 0.0f;
+    parallel_for(threads, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      const In<float> x{call.in[0]};
+      const Out<T> y{call.out[0]};
+      for (auto i = begin; i < end; ++i) y.set(i, saturated<T>(std::nearbyint(x[i] / scale) + zero));
+    });
+    return {};
+  });
+}
+
+template <class T>
+std::unique_ptr<Kernel> dequantize_floats(const LowerContext& c) {
+  const auto count = product(c.in_dims(0));
+  const bool has_zero = c.has(2);
+  const auto threads = c.threads;
+  return kernel_of("tenon dequantize", [=](const KernelCall& call) -> Result<void> {
+    const float scale = In<float>{call.in[1]}[0];
+    const std::int32_t zero = has_zero ? In<T>{call.in[2]}[0] : 0;
+    parallel_for(threads, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      const In<T> x{call.in[0]};
+      const Out<float> y{call.out[0]};
+      for (auto i = begin; i < end; ++i) y.set(i, static_cast<float>(std::int32_t{x[i]} - zero) * scale);
+    });
+    return {};
+  });
+}
 
 template <class T>
 std::unique_ptr<Kernel> quantize_to(const LowerContext& c) {
@@ -121,30 +149,6 @@ void add_scaled(std::int32_t factor, const std::int32_t* row, std::int64_t n, st
                                         f * static_cast<std::uint32_t>(row[j]));
   }
 }
-
-// How 32-bit sums become the output: as they are, or scaled to 8 bits. `channel` counts output channels or
-// columns.
-struct Requantize {
-  DataType type = DataType::i32;
-  std::vector<float> multipliers;  // one, or one for each channel
-  float zero = 0;
-
-  void write(const std::int32_t* sums, std::int64_t n, std::int64_t channel, std::int64_t channel_step,
-             std::byte* out, std::int64_t at) const {
-    if (type == DataType::i32) {
-      if (n > 0) std::memcpy(out + at * 4, sums, static_cast<std::size_t>(n) * 4);
-      return;
-    }
-    dispatch(ByteTypes{}, type, [&]<class T>() {
-      for (std::int64_t j = 0; j < n; ++j) {
-        const auto k = static_cast<std::size_t>(channel + j * channel_step);
-        const auto multiplier = multipliers.size() == 1 ? multipliers[0] : multipliers[k];
-        Out<T>{out}.set(at + j,
-                        saturated<T>(std::nearbyint(static_cast<float>(sums[j]) * multiplier) + zero));
-      }
-    });
-  }
-};
 
 // Scales and zero points of QLinear operators: x 0, 1, 2; w 3, 4, 5; y 6, 7.
 Requantize requantize(const KernelCall& call, DataType out, std::int64_t w_scales) {
@@ -326,6 +330,11 @@ Result<std::int64_t> check_scales(const LowerContext& c, std::int64_t channels) 
 
 KernelResult fast::quantize(const LowerContext& c) {
   std::unique_ptr<Kernel> kernel;
+  const bool single = product(c.in_dims(1)) == 1 && c.inputs[1].type == DataType::f32;
+  if (!c.reference && single && c.inputs[0].type == DataType::f32) {
+    dispatch(ByteTypes{}, c.outputs[0].type, [&]<class T>() { kernel = quantize_floats<T>(c); });
+    if (kernel) return kernel;
+  }
   dispatch(QuantizedTypes{}, c.outputs[0].type, [&]<class T>() { kernel = quantize_to<T>(c); });
   if (!kernel) return no_kernel(c);
   return kernel;
@@ -333,6 +342,11 @@ KernelResult fast::quantize(const LowerContext& c) {
 
 KernelResult fast::dequantize(const LowerContext& c) {
   std::unique_ptr<Kernel> kernel;
+  const bool single = product(c.in_dims(1)) == 1 && c.inputs[1].type == DataType::f32;
+  if (!c.reference && single && c.outputs[0].type == DataType::f32) {
+    dispatch(ByteTypes{}, c.inputs[0].type, [&]<class T>() { kernel = dequantize_floats<T>(c); });
+    if (kernel) return kernel;
+  }
   dispatch(TypeList<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::int32_t>{}, c.inputs[0].type,
            [&]<class T>() { kernel = dequantize_from<T>(c); });
   if (!kernel) return no_kernel(c);
@@ -358,6 +372,18 @@ KernelResult fast::dynamic_quantize(const LowerContext& c) {
     if (call.out.size() > 1 && call.out[1]) Out<float>{call.out[1]}.set(0, scale);
     if (call.out.size() > 2 && call.out[2])
       Out<std::uint8_t>{call.out[2]}.set(0, static_cast<std::uint8_t>(zero));
+    return {};
+  });
+}
+
+// A byte for each byte; codes count from the type's lowest value.
+std::unique_ptr<Kernel> make_byte_table(const Tensor& table, DataType from, std::int64_t count, int threads) {
+  std::array<std::byte, 256> by_bits;
+  for (std::size_t i = 0; i < 256; ++i) by_bits[from == DataType::i8 ? (i + 128) % 256 : i] = table.data()[i];
+  return kernel_of("tenon table", [=](const KernelCall& call) -> Result<void> {
+    parallel_for(threads, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      for (auto i = begin; i < end; ++i) call.out[0][i] = by_bits[static_cast<std::uint8_t>(call.in[0][i])];
+    });
     return {};
   });
 }

@@ -1,7 +1,9 @@
-// LSTM, GRU and RNN. Both products of a step are sums of weight rows scaled by inputs, so that their loops
-// vectorise without reordering a sum.
+// LSTM, GRU and RNN. The plain form takes one sequence after the other; both products of a step are sums of weight rows
+// scaled by inputs. Where all sequences of a batch have one length, f32 goes by matrix products: one for the inputs
+// of many steps, one for the states of all sequences at each step.
 #include <cmath>
 
+#include "kernels/dnnl/gemm.h"
 #include "kernels/element.h"
 #include "kernels/infer.h"
 #include "kernels/ops/families.h"
@@ -254,6 +256,188 @@ class Pass {
   std::vector<T> h_, c_, gates_;
 };
 
+// One direction, all sequences of the batch together.
+class BatchedPass {
+ public:
+  BatchedPass(const Cell<float>& cell, const KernelCall& call, std::int64_t direction)
+      : cell_(cell),
+        s_(cell.s),
+        call_(call),
+        d_(direction),
+        rows_(s_.gates * s_.hidden),
+        activations_(cell.activations.data() +
+                     direction * static_cast<std::int64_t>(cell.activations.size()) / s_.directions),
+        w_(call.in[1] + d_ * rows_ * s_.input * kBytes),
+        r_(call.in[2] + d_ * rows_ * s_.hidden * kBytes),
+        state_(read_state(5, cell.has_h)),
+        memory_(read_state(6, cell.has_c)) {
+    bias_.assign(static_cast<std::size_t>(rows_), 0);
+    bias_r_ = bias_;
+    if (cell.has_bias) {
+      bias_ = read<float>(call.in[3], d_ * 2 * rows_, rows_);
+      bias_r_ = read<float>(call.in[3], d_ * 2 * rows_ + rows_, rows_);
+      // The bias of a GRU's candidate joins after the reset gate.
+      const auto joined = cell.op == Op::GRU ? 2 * s_.hidden : rows_;
+      for (std::size_t j = 0; j < static_cast<std::size_t>(joined); ++j) bias_[j] += bias_r_[j];
+    }
+    if (cell.has_peepholes) peepholes_ = read<float>(call.in[7], d_ * 3 * s_.hidden, 3 * s_.hidden);
+  }
+
+  bool run() {
+    constexpr std::int64_t kMostGates = 1 << 20;  // floats of input products held at once
+    const auto chunk =
+        std::clamp<std::int64_t>(kMostGates / std::max<std::int64_t>(s_.batch * rows_, 1), 1, s_.steps);
+    const bool backwards = cell_.reverse || d_ == 1;
+    for (std::int64_t done = 0; done < s_.steps; done += chunk) {
+      const auto count = std::min(chunk, s_.steps - done);
+      const auto first = backwards ? s_.steps - done - count : done;
+      if (!project(first, count)) return false;
+      for (std::int64_t i = 0; i < count; ++i) {
+        const auto at = backwards ? count - 1 - i : i;
+        if (!step(at, count)) return false;
+        for (std::int64_t b = 0; b < s_.batch; ++b) {
+          const auto t = first + at;
+          store(0,
+                s_.batch_first ? ((b * s_.steps + t) * s_.directions + d_)
+                               : ((t * s_.directions + d_) * s_.batch + b),
+                state_, b);
+        }
+      }
+    }
+    for (std::int64_t b = 0; b < s_.batch; ++b) {
+      store(1, state_row(b), state_, b);
+      store(2, state_row(b), memory_, b);
+    }
+    return true;
+  }
+
+ private:
+  static constexpr std::int64_t kBytes = sizeof(float);
+
+  std::int64_t state_row(std::int64_t b) const {
+    return s_.batch_first ? b * s_.directions + d_ : d_ * s_.batch + b;
+  }
+  std::vector<float> read_state(std::size_t operand, bool given) const {
+    std::vector<float> all(static_cast<std::size_t>(s_.batch * s_.hidden), 0);
+    for (std::int64_t b = 0; given && b < s_.batch && s_.hidden > 0; ++b) {
+      std::memcpy(all.data() + b * s_.hidden, call_.in[operand] + state_row(b) * s_.hidden * kBytes,
+                  static_cast<std::size_t>(s_.hidden * kBytes));
+    }
+    return all;
+  }
+  void store(std::size_t output, std::int64_t row, const std::vector<float>& values, std::int64_t b) const {
+    if (output >= call_.out.size() || call_.out[output] == nullptr || values.empty()) return;
+    std::memcpy(call_.out[output] + row * s_.hidden * kBytes, values.data() + b * s_.hidden,
+                static_cast<std::size_t>(s_.hidden * kBytes));
+  }
+
+  // x · Wᵀ + bias of `count` steps, into gates_ in the order of x.
+  bool project(std::int64_t first, std::int64_t count) {
+    gates_.resize(static_cast<std::size_t>(count * s_.batch * rows_));
+    for (std::int64_t i = 0; i < count * s_.batch; ++i)
+      std::copy(bias_.begin(), bias_.end(), gates_.begin() + i * rows_);
+    if (!s_.batch_first) {
+      return add_product(count * s_.batch, rows_, s_.input,
+                         call_.in[0] + first * s_.batch * s_.input * kBytes, w_, gates_.data(), rows_);
+    }
+    for (std::int64_t b = 0; b < s_.batch; ++b) {
+      const auto* x = call_.in[0] + (b * s_.steps + first) * s_.input * kBytes;
+      if (!add_product(count, rows_, s_.input, x, w_, gates_.data() + b * count * rows_, rows_)) return false;
+    }
+    return true;
+  }
+
+  // The step at place `at` of a chunk of `count`.
+  bool step(std::int64_t at, std::int64_t count) {
+    float* gates = gates_.data() + at * s_.batch * rows_;
+    if (s_.batch_first && s_.batch > 1) {
+      gathered_.resize(static_cast<std::size_t>(s_.batch * rows_));
+      for (std::int64_t b = 0; b < s_.batch; ++b)
+        std::copy_n(gates_.data() + (b * count + at) * rows_, rows_, gathered_.data() + b * rows_);
+      gates = gathered_.data();
+    }
+    const auto added = cell_.op == Op::GRU ? 2 * s_.hidden : rows_;
+    if (!add_product(s_.batch, added, s_.hidden, bytes_of(state_), r_, gates, rows_)) return false;
+    if (cell_.op == Op::GRU) return gru(gates);
+    for (std::int64_t b = 0; b < s_.batch; ++b) {
+      if (cell_.op == Op::LSTM) {
+        lstm(gates + b * rows_, b);
+      } else {
+        for (std::int64_t j = 0; j < s_.hidden; ++j)
+          state_[static_cast<std::size_t>(b * s_.hidden + j)] =
+              activations_[0](cell_.limited(gates[b * rows_ + j]));
+      }
+    }
+    return true;
+  }
+
+  static const std::byte* bytes_of(const std::vector<float>& values) {
+    return reinterpret_cast<const std::byte*>(values.data());
+  }
+
+  // Gates in the order input, output, forget, cell.
+  void lstm(const float* gates, std::int64_t b) {
+    const auto n = static_cast<std::size_t>(s_.hidden);
+    float* h = state_.data() + static_cast<std::size_t>(b) * n;
+    float* c = memory_.data() + static_cast<std::size_t>(b) * n;
+    const auto peephole = [&](std::size_t which, std::size_t j) {
+      return peepholes_.empty() ? 0.0f : peepholes_[which * n + j] * c[j];
+    };
+    for (std::size_t j = 0; j < n; ++j) {
+      const float in = activations_[0](cell_.limited(gates[j] + peephole(0, j)));
+      const float forget =
+          cell_.input_forget ? 1 - in : activations_[0](cell_.limited(gates[2 * n + j] + peephole(2, j)));
+      c[j] = forget * c[j] + in * activations_[1](cell_.limited(gates[3 * n + j]));
+      h[j] = activations_[0](cell_.limited(gates[n + j] + peephole(1, j))) * activations_[2](c[j]);
+    }
+  }
+
+  // Gates in the order update, reset, hidden.
+  bool gru(float* gates) {
+    const auto n = s_.hidden;
+    candidate_.assign(static_cast<std::size_t>(s_.batch * n), 0);
+    reset_ = state_;
+    for (std::int64_t b = 0; b < s_.batch; ++b) {
+      float* own = gates + b * rows_;
+      for (std::int64_t j = 0; j < 2 * n; ++j) own[j] = activations_[0](cell_.limited(own[j]));
+      for (std::int64_t j = 0; j < n && !cell_.linear_before_reset; ++j)
+        reset_[static_cast<std::size_t>(b * n + j)] *= own[n + j];
+    }
+    if (!add_product(s_.batch, n, n, bytes_of(reset_), r_ + 2 * n * n * kBytes, candidate_.data(), n))
+      return false;
+    for (std::int64_t b = 0; b < s_.batch; ++b) {
+      const float* own = gates + b * rows_;
+      for (std::int64_t j = 0; j < n; ++j) {
+        const auto at = static_cast<std::size_t>(b * n + j);
+        const float recurrent = candidate_[at] + bias_r_[static_cast<std::size_t>(2 * n + j)];
+        const float sum = own[2 * n + j] + (cell_.linear_before_reset ? own[n + j] * recurrent : recurrent);
+        state_[at] = (1 - own[j]) * activations_[1](cell_.limited(sum)) + own[j] * state_[at];
+      }
+    }
+    return true;
+  }
+
+  const Cell<float>& cell_;
+  const Sizes& s_;
+  const KernelCall& call_;
+  std::int64_t d_, rows_;
+  const Activation<float>* activations_;
+  const std::byte* w_;
+  const std::byte* r_;
+  std::vector<float> state_, memory_;
+  std::vector<float> bias_, bias_r_, peepholes_, gates_, gathered_, candidate_, reset_;
+};
+
+std::unique_ptr<Kernel> make_batched(const Cell<float>& cell) {
+  return kernel_of("dnnl gemm, tenon recurrent", [cell](const KernelCall& call) -> Result<void> {
+    for (std::int64_t d = 0; d < cell.s.directions; ++d) {
+      if (!BatchedPass(cell, call, d).run())
+        return fail(ErrorCode::runtime_error, "oneDNN: a product failed");
+    }
+    return {};
+  });
+}
+
 template <class T>
 KernelResult make_recurrent(const LowerContext& c) {
   const auto& x = c.in_dims(0);
@@ -277,6 +461,9 @@ KernelResult make_recurrent(const LowerContext& c) {
       .has_c = c.has(6),
       .has_peepholes = c.has(7)};
   const bool has_lengths = cell.has_lengths;
+  if constexpr (std::is_same_v<T, float>) {
+    if (!c.reference && !has_lengths) return make_batched(cell);
+  }
   auto kernel =
       kernel_of("tenon recurrent", [cell = std::move(cell)](const KernelCall& call) -> Result<void> {
         for (std::int64_t d = 0; d < cell.s.directions; ++d) {
@@ -297,6 +484,7 @@ KernelResult fast::recurrent(const LowerContext& c) {
   return kernel;
 }
 
+// The plain form: the context asks for it.
 KernelResult reference::recurrent(const LowerContext& c) { return fast::recurrent(c); }
 
 }  // namespace tenon::kernels

@@ -63,6 +63,65 @@ std::pair<double, double> domain(Op op) {
 
 using List = std::vector<std::int64_t>;
 
+Tensor real(float value) { return tensor<float>({}, {value}); }
+Tensor zero_point(DataType type, double value, std::int64_t count = 0) {
+  return numbers(type, count == 0 ? Dims{} : Dims{count}, 5, value, count == 0 ? value : value + 3);
+}
+
+// Convolutions and products of bytes: constant weights take the integer primitives, others the loops.
+std::vector<Case> quantized_cases(Op op, DataType type) {
+  const bool sums = op == Op::ConvInteger || op == Op::MatMulInteger;
+  const bool product = op == Op::QLinearMatMul || op == Op::MatMulInteger;
+  const auto bytes = [](DataType t, const Dims& dims, unsigned seed) {
+    return t == DataType::u8 ? numbers(t, dims, seed, 0, 255.9) : numbers(t, dims, seed, -128.9, 127.9);
+  };
+  struct Shape {
+    Dims x, w;
+    Attributes attributes;
+  };
+  const std::vector<Shape> convolutions{
+      {{1, 3, 9, 11}, {8, 3, 3, 3}, {{"pads", List{1, 1, 1, 1}}}},
+      {{2, 16, 8, 8}, {24, 16, 1, 1}, {{"strides", List{2, 2}}}},
+      {{1, 24, 7, 7}, {24, 1, 3, 3}, {{"group", std::int64_t{24}}, {"pads", List{1, 1, 1, 1}}}},
+      {{1, 8, 6, 10},
+       {4, 4, 3, 2},
+       {{"group", std::int64_t{2}}, {"dilations", List{2, 1}}, {"pads", List{0, 1, 3, 1}}}},
+      {{1, 4, 20}, {6, 4, 5}, {{"pads", List{2, 2}}}}};
+  const std::vector<Shape> products{
+      {{5, 7}, {7, 3}, {}}, {{2, 4, 64}, {64, 48}, {}}, {{1, 33}, {33, 17}, {}}};
+  std::vector<Case> out;
+  for (const auto& shape : product ? products : convolutions) {
+    const auto channels = product ? shape.w.back() : shape.w[0];
+    for (const auto w_type : {DataType::i8, DataType::u8}) {
+      for (const bool constant : {true, false}) {
+        const bool each = w_type == DataType::i8;  // a scale for each channel
+        auto x = bytes(type, shape.x, 1), w = bytes(w_type, shape.w, 2);
+        const auto x_zero = zero_point(type, 3),
+                   w_zero = zero_point(w_type, w_type == DataType::u8 ? 127 : 0, each ? channels : 0);
+        Case c;
+        if (sums) {
+          c = {{x, w, x_zero, product ? w_zero : zero_point(w_type, 128 * (w_type == DataType::u8))},
+               {false, constant, false, constant},
+               shape.attributes};
+        } else {
+          const auto w_scale = each ? numbers(DataType::f32, {channels}, 7, 0.001, 0.01) : real(0.004f);
+          const auto zeros = each ? numbers(w_type, {channels}, 7, 0, 0.5) : zero_point(w_type, 128);
+          c = {{x, real(0.02f), x_zero, w, w_scale, zeros, real(0.09f),
+                zero_point(type, type == DataType::u8 ? 101 : -5)},
+               {false, true, true, constant, true, true, true, true},
+               shape.attributes};
+          if (!product) {
+            c.inputs.push_back(numbers(DataType::i32, {channels}, 9, -3000, 3000));
+            c.constant.push_back(true);
+          }
+        }
+        out.push_back(std::move(c));
+      }
+    }
+  }
+  return out;
+}
+
 std::vector<Case> cases_of(Op op, DataType type) {
   const auto [low, high] = domain(op);
   const auto kind = family(op);
@@ -164,6 +223,36 @@ std::vector<Case> cases_of(Op op, DataType type) {
       out.push_back(plain({x(a), x(b, 2)}));
       out.push_back({{x(a), x(b, 2)}, {false, true}, {}});
     }
+  } else if (op == Op::QLinearConv || op == Op::ConvInteger || op == Op::QLinearMatMul ||
+             op == Op::MatMulInteger) {
+    return quantized_cases(op, type);
+  } else if (kind == "recurrent") {
+    const std::int64_t gates = op == Op::LSTM ? 4 : op == Op::GRU ? 3 : 1;
+    for (const auto* direction : {"forward", "reverse", "bidirectional"}) {
+      for (const std::int64_t layout : {0, 1}) {
+        const std::int64_t d = std::string_view(direction) == "bidirectional" ? 2 : 1;
+        const auto small = [&](const Dims& dims, unsigned seed) {
+          return numbers(type, dims, seed, -0.5, 0.5);
+        };
+        Attributes attributes{
+            {"direction", std::string(direction)}, {"layout", layout}, {"hidden_size", std::int64_t{10}}};
+        if (op == Op::GRU) attributes.push_back({"linear_before_reset", layout});
+        const Dims in = layout == 1 ? Dims{3, 5, 7} : Dims{5, 3, 7};
+        out.push_back(plain({small(in, 1), small({d, gates * 10, 7}, 2), small({d, gates * 10, 10}, 3),
+                             small({d, 2 * gates * 10}, 4)},
+                            attributes));
+        out.push_back(
+            plain({small(in, 1), small({d, gates * 10, 7}, 2), small({d, gates * 10, 10}, 3)}, attributes));
+      }
+    }
+  } else if (op == Op::QuantizeLinear) {
+    for (const auto to : {DataType::u8, DataType::i8})
+      out.push_back({{x({3, 41}), real(0.037f), zero_point(to, 7)}, {false, true, true}, {}});
+    out.push_back({{x({3, 4}), numbers(DataType::f32, {4}, 2, 0.01, 0.1), zero_point(DataType::u8, 7, 4)},
+                   {false, true, true},
+                   {}});
+  } else if (op == Op::DequantizeLinear) {
+    out.push_back({{x({3, 41}), real(0.037f), zero_point(type, 2)}, {false, true, true}, {}});
   } else if (kind == "gemm") {
     out.push_back({{x({3, 5}), x({5, 4}, 2), x({4}, 3)}, {false, true, true}, {}});
     out.push_back(plain({x({5, 3}), x({4, 5}, 2), x({3, 1}, 3)},
@@ -179,11 +268,10 @@ std::vector<Case> cases_of(Op op, DataType type) {
 const std::set<std::string_view> kShared = {
     "arg_reduce", "batch_norm", "cast", "control", "det", "einsum", "fill", "gather", "global_pool",
     "layer_norm", "lrn", "optional", "pad", "random", "range", "sampling", "selection", "sequence",
-    "shape_of", "signal", "text", "view", "where", "recurrent", "resize",
+    "shape_of", "signal", "text", "view", "where", "resize",
     // ops/indexing.cpp and ops/quantized.cpp
     "gather_elements", "gather_nd", "scatter_elements", "scatter_nd", "one_hot", "cum_sum", "trilu",
-    "reverse_sequence", "eye_like", "top_k", "quantize", "dequantize", "dynamic_quantize", "conv_integer",
-    "matmul_integer", "qlinear_conv", "qlinear_matmul"};
+    "reverse_sequence", "eye_like", "top_k", "dynamic_quantize"};
 
 std::optional<Graph> graph_of(Op op, const Case& c) {
   GraphBuilder b("matrix");

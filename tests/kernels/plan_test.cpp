@@ -229,6 +229,41 @@ TEST(Plan, NormalisationBeforeConvolutionAgreesWithReference) {
   }
 }
 
+// Rows, single constants, other tensors, changing types; and a size that is no whole number of blocks.
+TEST(Plan, ElementWiseChainsAreOneStepAndAgreeWithReference) {
+  GraphBuilder b("chain");
+  const Dims dims{7, 61, 80};
+  const auto x = *b.input("x", f32_type(dims)), y = *b.input("y", f32_type(dims));
+  const auto scalar = [&](float v) { return *b.constant("c", tensor<float>({1, 1}, {v})); };
+  auto v = *b.node(Op::Transpose, {x}, {{"perm", std::vector<std::int64_t>{0, 1, 2}}});
+  v = *b.node(Op::Div, {v, scalar(1.4142135f)});
+  v = *b.node(Op::Erf, {v});
+  v = *b.node(Op::Add, {v, scalar(1)});
+  v = *b.node(Op::Mul, {v, y});
+  v = *b.node(Op::Add, {v, *b.constant("row", random_tensor({1, 80}, 3))});
+  v = *b.node(Op::Tanh, {v});
+  v = *b.node(Op::Where, {*b.node(Op::Greater, {v, scalar(0.25f)}), scalar(2), y});
+  ASSERT_TRUE(b.add_output(*b.node(Op::Transpose, {v}, {{"perm", std::vector<std::int64_t>{2, 1, 0}}})));
+  const auto graph = *std::move(b).finish();
+  CompileOptions reference;
+  reference.reference = true;
+  const std::vector in{random_tensor(dims, 7), random_tensor(dims, 8)};
+  const auto expected = run(graph, in, reference);
+  ASSERT_TRUE(expected) << expected.error().message;
+  for (const int threads : {1, 2}) {
+    CompileOptions fast;
+    fast.threads = threads;
+    const auto got = run(graph, in, fast);
+    ASSERT_TRUE(got) << got.error().message;
+    EXPECT_LT(relative_error(values_of<float>((*got)[0].tensor), values_of<float>((*expected)[0].tensor)),
+              1e-5);
+  }
+  const auto context = *(*compile(graph))->create_context();
+  EXPECT_TRUE(std::ranges::any_of(context->steps(),
+                                  [](const auto& s) { return s.implementation.starts_with("tenon chain"); }));
+  EXPECT_LE(context->steps().size(), 4u);
+}
+
 TEST(Plan, DynamicBatchMakesAPlanForEachShape) {
   GraphBuilder b("dyn");
   const auto x = *b.input("x", ValueType::tensor(DataType::f32, {Dim::named("n"), Dim::constant(8)}));
@@ -271,6 +306,70 @@ TEST(Interpreter, LoopSumsAndScansWithDataDependentTripCount) {
   ASSERT_TRUE(out) << out.error().message;
   EXPECT_EQ(values_of<std::int64_t>((*out)[0].tensor), (std::vector<std::int64_t>{6}));
   EXPECT_EQ(values_of<std::int64_t>((*out)[1].tensor), (std::vector<std::int64_t>{0, 1, 3, 6}));
+}
+
+// Convolutions before and after a node whose size depends on data have plans; only that node runs alone.
+TEST(Segments, OnlyNodesThatDependOnDataRunAlone) {
+  GraphBuilder b("cut");
+  const auto x = *b.input("x", f32_type({1, 16, 12, 12}));
+  const auto conv = [&](ValueId in, unsigned seed) {
+    const auto w = *b.constant("w", random_tensor({16, 16, 3, 3}, seed));
+    return *b.node(Op::Relu, {*b.node(Op::Conv, {in, w}, {{"pads", std::vector<std::int64_t>{1, 1, 1, 1}}})});
+  };
+  const auto before = conv(conv(x, 1), 2);
+  const auto rows = *b.input("rows", ValueType::tensor(DataType::boolean, Dims{12}));
+  const auto kept = *b.node(Op::Compress, {before, rows}, {{"axis", std::int64_t{2}}});
+  ASSERT_TRUE(b.add_output(conv(conv(kept, 3), 4)));
+  const auto graph = *std::move(b).finish();
+  const auto model = *compile(graph);
+  const auto context = *model->create_context();
+  CompileOptions reference;
+  reference.reference = true;
+  const auto in = random_tensor({1, 16, 12, 12}, 7);
+  for (const int kept_rows : {5, 12, 5, 1}) {
+    auto mask = *Tensor::allocate(DataType::boolean, {12});
+    for (int i = 0; i < kept_rows; ++i) mask.mutable_data()[i] = std::byte{1};
+    ASSERT_TRUE(context->set_input(0, in.view()));
+    ASSERT_TRUE(context->set_input(1, mask.view()));
+    const auto done = context->compute();
+    ASSERT_TRUE(done) << done.error().message;
+    const auto got = context->get_output_value(0);
+    const auto expected = run(graph, {in, mask}, reference);
+    ASSERT_TRUE(got && expected);
+    EXPECT_EQ(got->tensor.dims(), (Dims{1, 16, kept_rows, 12}));
+    EXPECT_LT(relative_error(values_of<float>(got->tensor), values_of<float>((*expected)[0].tensor)), 1e-5);
+  }
+  const auto steps = context->steps();
+  EXPECT_EQ(std::ranges::count_if(steps, [](const auto& s) { return s.op == "Conv" && s.flops > 1000; }), 4);
+  EXPECT_EQ(std::ranges::count(steps, "Relu", &StepInfo::op), 0);  // fused: they are in plans
+}
+
+// Shapes that small inputs decide, and shapes computed from data on the way.
+TEST(Segments, ContentsOfSmallOperandsDecidePlans) {
+  GraphBuilder b("contents");
+  const auto x = *b.input("x", f32_type({2, 6}));
+  const auto shape = *b.input("shape", ValueType::tensor(DataType::i64, Dims{2}));
+  const auto y = *b.node(Op::Exp, {*b.node(Op::Reshape, {*b.node(Op::Neg, {x}), shape})});
+  const auto largest = *b.node(Op::Cast, {*b.node(Op::ReduceMax, {x}, {{"keepdims", std::int64_t{0}}})},
+                               {{"to", std::int64_t{7}}});
+  const auto one = *b.constant("1", tensor<std::int64_t>({}, {1})),
+             zero = *b.constant("0", tensor<std::int64_t>({}, {0}));
+  const auto range = *b.node(Op::Add, {*b.node(Op::Range, {zero, largest, one}), one});
+  ASSERT_TRUE(b.add_output(y));
+  ASSERT_TRUE(b.add_output(range));
+  const auto model = *compile(*std::move(b).finish());
+  const auto context = *model->create_context();
+  for (const std::int64_t rows : {3, 4, 3, 12}) {
+    auto in = tensor<float>({2, 6}, std::vector<float>(12, static_cast<float>(rows)));
+    ASSERT_TRUE(context->set_input(0, in.view()));
+    ASSERT_TRUE(context->set_input(1, tensor<std::int64_t>({2}, {rows, 12 / rows}).view()));
+    const auto done = context->compute();
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_EQ(context->get_output_value(0)->tensor.dims(), (Dims{rows, 12 / rows}));
+    EXPECT_EQ(context->get_output_value(1)->tensor.dims(), (Dims{rows}));
+    EXPECT_FLOAT_EQ(values_of<float>(context->get_output_value(0)->tensor)[5],
+                    std::exp(-static_cast<float>(rows)));
+  }
 }
 
 TEST(Interpreter, StopsOnRequest) {

@@ -212,6 +212,55 @@ Result<void> sequence_map(NodeImport& node) {
   return node.emit_to(node.outputs(), "Loop", std::move(operands), {{"body", std::move(graph)}});
 }
 
+// The middle of each axis: what is too long is cut, what is too short padded with zeros, the odd element at the end.
+Result<void> center_crop_pad(NodeImport& node) {
+  ValueId dims = TENON_TRY(node.emit("Shape", {node.input(0)}));
+  std::vector<ValueId> axes;
+  if (const auto given = TENON_TRY(node.take_ints("axes"))) {
+    axes = {TENON_TRY(node.int_vector(*given))};
+    dims = TENON_TRY(node.emit("Gather", {dims, axes[0]}));
+  }
+  const ValueId zero = TENON_TRY(node.int_scalar(0)), two = TENON_TRY(node.int_scalar(2));
+  const ValueId target = TENON_TRY(node.emit("Cast", {node.input(1)}, {{"to", int64_t{7}}}));
+  const auto half_of_excess = [&](ValueId a, ValueId b, ValueId* excess) -> Result<ValueId> {
+    *excess = TENON_TRY(node.emit("Max", {TENON_TRY(node.emit("Sub", {a, b})), zero}));
+    return node.emit("Div", {*excess, two});
+  };
+  ValueId cut{}, missing{};
+  const ValueId start = TENON_TRY(half_of_excess(dims, target, &cut));
+  const ValueId end = TENON_TRY(node.emit("Add", {start, TENON_TRY(node.emit("Min", {dims, target}))}));
+  const ValueId before = TENON_TRY(half_of_excess(target, dims, &missing));
+  const ValueId after = TENON_TRY(node.emit("Sub", {missing, before}));
+  std::vector<ValueId> slice{node.input(0), start, end}, pad{kAbsent, kAbsent, kAbsent};
+  slice.insert(slice.end(), axes.begin(), axes.end());
+  pad[0] = TENON_TRY(node.emit("Slice", slice));
+  pad[1] = TENON_TRY(node.emit("Concat", {before, after}, {{"axis", int64_t{0}}}));
+  pad.insert(pad.end(), axes.begin(), axes.end());
+  if (axes.empty()) pad.resize(2);
+  return node.emit_to({node.output(0)}, "Pad", std::move(pad));
+}
+
+// Opset 8: operands have a batch dimension, then the one that is scanned; operand 0 may limit the lengths.
+Result<void> scan_over_batch(NodeImport& node) {
+  const AttributeProto* body = node.take("body");
+  if (!body || !body->g) return NodeImport::invalid("attribute 'body' holds no graph");
+  const auto scans = TENON_TRY(node.take_int("num_scan_inputs"));
+  if (!scans) return NodeImport::invalid("attribute 'num_scan_inputs' is missing");
+  kernels::Attributes attributes{{"num_scan_inputs", *scans}};
+  if (const auto directions = TENON_TRY(node.take_ints("directions")))
+    attributes.push_back({"scan_input_directions", *directions});
+  if (node.has_input(0)) return NodeImport::unsupported("lengths for each sequence of the batch");
+  if (node.input_count() < 2) return NodeImport::invalid("no operand to scan");
+  std::vector<ValueId> operands(node.inputs().begin() + 1, node.inputs().end());
+  auto outer = TENON_TRY(node.host().batched_scan(*body->g, operands, std::move(attributes)));
+  if (outer->outputs().size() != node.output_count()) {
+    return NodeImport::invalid("{} outputs, the body has {}", node.output_count(), outer->outputs().size());
+  }
+  const auto count = static_cast<int64_t>(operands.size());
+  return node.emit_to(node.outputs(), "Scan", std::move(operands),
+                      {{"body", std::move(outer)}, {"num_scan_inputs", count}});
+}
+
 Result<void> negative_log_likelihood(NodeImport& node) { return picked_loss(node, node.input(0)); }
 
 Result<void> softmax_cross_entropy(NodeImport& node) {

@@ -88,6 +88,13 @@ class GraphImport final : public NodeHost {
     GraphImport inner(shared_, this, frame_.opsets, depth_ + 1);
     return std::make_shared<const Graph>(TENON_TRY(inner.import_mapped(proto, operands)));
   }
+  Result<std::shared_ptr<const Graph>> batched_scan(const GraphProto& proto,
+                                                    const std::vector<ValueId>& operands,
+                                                    kernels::Attributes attributes) override {
+    GraphImport inner(shared_, this, frame_.opsets, depth_ + 1);
+    return std::make_shared<const Graph>(
+        TENON_TRY(inner.import_batched_scan(proto, operands, std::move(attributes))));
+  }
 
  private:
   const std::string& file() const { return shared_.source.file; }
@@ -137,6 +144,26 @@ class GraphImport final : public NodeHost {
       TENON_TRY(
           builder_.add_output(TENON_TRY(builder_.node(kernels::Op::SequenceInsert, {carried[i], *result}))));
     }
+    return std::move(builder_).finish();
+  }
+
+  // See batched_scan: one Scan on the operands without their first dimension.
+  Result<Graph> import_batched_scan(const GraphProto& proto, const std::vector<ValueId>& operands,
+                                    kernels::Attributes attributes) {
+    std::vector<ValueId> inputs;
+    for (const ValueId operand : operands) {
+      if (operand == kAbsent) return fail(ErrorCode::invalid_encoding, "an operand is missing");
+      const kernels::GraphValue& outer = outer_->builder_.value(operand);
+      inputs.push_back(TENON_TRY(builder_.input(outer.name, ValueType::unranked(outer.type.element))));
+    }
+    auto body = TENON_TRY(subgraph(proto));
+    std::vector<ValueId> results;
+    for (size_t i = 0; i < body->outputs().size(); ++i)
+      results.push_back(builder_.add_value(body->output_name(i)));
+    attributes.push_back({"body", std::move(body)});
+    TENON_TRY(
+        builder_.add_node(kernels::Op::Scan, inputs, results, std::move(attributes), {"per batch", {}, 8}));
+    for (const ValueId result : results) TENON_TRY(builder_.add_output(result));
     return std::move(builder_).finish();
   }
 

@@ -27,6 +27,11 @@ class NodeHost {
   // carries.
   virtual Result<std::shared_ptr<const kernels::Graph>> mapping_body(
       const GraphProto& proto, const std::vector<ValueId>& operands) = 0;
+  // The body of a Scan over the first dimension of all operands, which does for each position a Scan with
+  // `attributes` and the body `proto`.
+  virtual Result<std::shared_ptr<const kernels::Graph>> batched_scan(const GraphProto& proto,
+                                                                     const std::vector<ValueId>& operands,
+                                                                     kernels::Attributes attributes) = 0;
 };
 
 // Attributes of the function call that is being expanded, by the name that attributes in its body refer to.

@@ -1,0 +1,13 @@
+// Rewriting of graphs before they are planned. Internal to kernels/.
+#pragma once
+#include "kernels/graph.h"
+
+namespace tenon::kernels {
+
+/// Operators between DequantizeLinear and QuantizeLinear become operators on integers: Conv and Gemm become
+/// QLinearConv, MatMul becomes QLinearMatMul, and what only moves elements moves bytes. A Relu or Clip before the
+/// QuantizeLinear goes when saturation does the same. Results may differ from the float form by a rounding of
+/// exact halves. Nodes of subgraphs stay as they are.
+Result<Graph> fold_quantization(const Graph& graph, const Limits& limits);
+
+}  // namespace tenon::kernels
