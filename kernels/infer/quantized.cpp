@@ -44,7 +44,9 @@ Result<void> check_qlinear(InferContext& c) {
     }
   }
   for (const std::size_t i : {1u, 4u, 6u}) {
-    if (c.inputs[i].type != DataType::f32) return c.invalid("scales must be float");
+    if (c.inputs[i].type != DataType::f32) {
+      return fail(ErrorCode::unsupported_operation, "scales of type {}", to_string(c.inputs[i].type));
+    }
   }
   if (!is_quantized(c.inputs[7].type)) return c.invalid("y_zero_point must be 8-bit");
   return {};
