@@ -321,13 +321,7 @@ Result<void> ContextImpl::run_step(PlanRun& run, std::uint32_t index) {
   const auto& step = run.plan->steps[index];
   const auto start = profiling_ ? Clock::now() : Clock::time_point();
   auto ok = kernels::run_step(step, run.bases, run.scratch.get(), run.states[index].get());
-  if (profiling_) {
-    auto& info = run.profile[index];
-    ++info.runs;
-    info.last_start = static_cast<std::uint64_t>(start.time_since_epoch().count());
-    info.last_nanoseconds = static_cast<std::uint64_t>((Clock::now() - start).count());
-    info.nanoseconds += info.last_nanoseconds;
-  }
+  if (profiling_) count_run(run.profile[index], start);
   return ok;
 }
 

@@ -52,14 +52,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Counts a run that began at `start`.
-void count_run(StepInfo& info, Clock::time_point start) {
-  ++info.runs;
-  info.last_start = static_cast<std::uint64_t>(start.time_since_epoch().count());
-  info.last_nanoseconds = static_cast<std::uint64_t>((Clock::now() - start).count());
-  info.nanoseconds += info.last_nanoseconds;
-}
-
 bool is_raw_tensor(const Value& value) {
   return value.kind == ValueType::Kind::tensor && value.tensor.defined() &&
          value.tensor.type() != DataType::string;
@@ -264,11 +256,7 @@ std::vector<StepInfo> Interpreter::profile() const {
   std::vector<StepInfo> out;
   for (std::size_t n = 0; n < prepared_.size(); ++n) {
     if (const auto run = parts_.find(n); run != parts_.end()) {
-      const auto before = static_cast<std::uint32_t>(out.size());
-      for (auto info : run->second.infos) {
-        for (auto& step : info.reads) step += before;
-        out.push_back(std::move(info));
-      }
+      out.insert(out.end(), run->second.infos.begin(), run->second.infos.end());
     }
     const auto& own = prepared_[n];
     if (!own.kernel) continue;
@@ -281,10 +269,8 @@ std::vector<StepInfo> Interpreter::profile() const {
     out.push_back(std::move(info));
   }
   for (const auto& [graph, body] : bodies_) {
-    for (auto& info : body->profile()) {
-      info.reads.clear();  // numbers of the body's own steps
-      out.push_back(std::move(info));
-    }
+    const auto inner = body->profile();
+    out.insert(out.end(), inner.begin(), inner.end());
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include "kernels/chain.h"
 #include "kernels/element.h"
 #include "kernels/infer.h"
+#include "kernels/ops/byte_table.h"
 #include "kernels/ops/families.h"
 #include "kernels/planner.h"
 
@@ -795,10 +796,14 @@ class Lowering {
     return Affine{std::move(*scale), std::move(*offset)};
   }
 
+  // oneDNN 2.6 confuses channels in a post-op with an element for each, when a batch of several has one position.
+  static bool has_positions(const Dims& dims) { return dims[0] == 1 || product(dims, 2, dims.size()) > 1; }
+
   // A BatchNormalization by itself: x * scale, then an addition as first post-op.
   bool normalize_batch_norm(Group& group) {
     const auto& dims = group.request.inputs[0].dims;
-    if (dims.size() < 3 || group.request.inputs[0].type != DataType::f32) return false;
+    if (dims.size() < 3 || group.request.inputs[0].type != DataType::f32 || !has_positions(dims))
+      return false;
     const auto affine = affine_of(*current_, dims[1]);
     if (!affine) return false;
     Dims channels(dims.size(), 1);
@@ -927,7 +932,7 @@ class Lowering {
       auto dims = operand.dims;
       const auto& out = value(end).operand.dims;
       if (is_product(group.request.node.op) || !operand.constant.defined() || out.size() < 3 ||
-          dims.size() > out.size())
+          dims.size() > out.size() || !has_positions(out))
         return false;
       while (dims.size() < out.size()) dims.insert(0, 1);
       auto reshaped = operand.constant.reshaped(dims);

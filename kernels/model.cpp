@@ -10,10 +10,8 @@ namespace internal {
 
 ModelImpl::ModelImpl(Graph g, CompileOptions o) : graph(std::move(g)), options(std::move(o)), cache(graph) {
   for (const auto id : graph.inputs()) {
-    auto type = graph.value(id).type;
-    if (!options.trust_input_shapes) type.shape.reset();
-    static_dims.push_back(type.concrete_dims());
-    inputs.push_back({graph.value(id).name, std::move(type)});
+    inputs.push_back({graph.value(id).name, graph.value(id).type});
+    static_dims.push_back(graph.value(id).type.concrete_dims());
   }
   for (std::size_t i = 0; i < graph.outputs().size(); ++i) {
     outputs.push_back({graph.output_name(i), graph.value(graph.outputs()[i]).type});

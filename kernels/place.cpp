@@ -1,6 +1,7 @@
 // Stage 3 of planning: which steps run inside set_input and get_output, and where every value lies. One arena
 // per context, shared by values that do not live at the same time; results of early steps and operands of
 // late ones lie outside of what is reused.
+#include "kernels/observe.h"
 #include "kernels/planner.h"
 
 namespace tenon::kernels {
@@ -272,6 +273,33 @@ Result<void> run_step(const Step& step, std::span<std::byte* const> bases, std::
   return {};
 }
 
+namespace {
+thread_local StepObserver* observer_of_thread = nullptr;
+}  // namespace
+
+void observe_steps(StepObserver* observer) { observer_of_thread = observer; }
+
+void count_run(StepInfo& info, std::chrono::steady_clock::time_point start) {
+  const auto nanoseconds = static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start).count());
+  ++info.runs;
+  info.nanoseconds += nanoseconds;
+  if (observer_of_thread != nullptr)
+    observer_of_thread->ran(info, static_cast<std::uint64_t>(start.time_since_epoch().count()), nanoseconds);
+}
+
+Result<std::vector<std::vector<std::uint32_t>>> plan_reads(const Graph& graph,
+                                                           std::span<const Dims> input_dims,
+                                                           const CompileOptions& options) {
+  ConstantCache cache;
+  const auto may_be_early = std::make_unique<bool[]>(input_dims.size() + 1);
+  std::fill_n(may_be_early.get(), input_dims.size(), input_dims.size() == 1);
+  const auto plan =
+      TENON_TRY(make_plan(graph, input_dims, {may_be_early.get(), input_dims.size()}, options, cache));
+  std::vector<std::vector<std::uint32_t>> reads;
+  for (const auto& step : plan->steps) reads.push_back(step.reads);
+  return reads;
+}
+
 std::vector<StepInfo> step_infos(const Plan& plan) {
   std::vector<StepInfo> infos;
   for (const auto& step : plan.steps) {
@@ -281,7 +309,8 @@ std::vector<StepInfo> step_infos(const Plan& plan) {
                      step.phase,
                      {step.output.type, step.output.dims, {}},
                      step.flops,
-                     step.reads});
+                     0,
+                     0});
   }
   return infos;
 }

@@ -23,7 +23,6 @@ struct CompileOptions {
   std::size_t max_plans = 8;   // plans kept, one for each set of input shapes
   bool reference = false;      // plain-loop kernels only, no fusion: the oracle
   bool fuse = true;
-  bool trust_input_shapes = true;  // false: dims that the file declares for inputs do not bind callers
   Limits limits;
 };
 
@@ -54,9 +53,7 @@ struct StepInfo {
   TensorView output = {};  // type and dims of the first result; no bytes
   std::uint64_t flops =
       0;  // 2 for each multiply-add of convolutions and products, else one for each output element
-  std::vector<std::uint32_t> reads;                    // the steps whose results it reads
-  std::uint64_t runs = 0, nanoseconds = 0;             // filled when profiling is on
-  std::uint64_t last_start = 0, last_nanoseconds = 0;  // of the last run; start on the steady clock, in ns
+  std::uint64_t runs = 0, nanoseconds = 0;  // filled when profiling is on
 };
 
 /// What computes, for `--version`: "oneDNN 2.6.3".

@@ -180,6 +180,8 @@ Result<std::shared_ptr<const Plan>> make_plan(const Graph& graph, std::span<cons
 /// Runs one step of a plan: `bases` are the addresses of its spaces. Errors carry the node's place.
 Result<void> run_step(const Step& step, std::span<std::byte* const> bases, std::byte* scratch,
                       KernelState* state);
+/// Counts a run of a step that began at `start`, and tells the thread's observer.
+void count_run(StepInfo& info, std::chrono::steady_clock::time_point start);
 /// What is known of a plan's steps before they run.
 std::vector<StepInfo> step_infos(const Plan& plan);
 

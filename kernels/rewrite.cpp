@@ -322,6 +322,25 @@ class Folding {
 
 }  // namespace
 
+Result<Graph> without_input_shapes(const Graph& graph, const Limits& limits) {
+  GraphBuilder builder(graph.file(), limits);
+  for (const auto& value : graph.values()) {
+    auto type = value.type;
+    if (value.origin == GraphValue::Origin::input) type.shape.reset();
+    builder.add_value(value.name, std::move(type));
+  }
+  for (const auto id : graph.inputs()) TENON_TRY(builder.define_input(id));
+  for (std::size_t i = 0; i < graph.values().size(); ++i) {
+    const auto& constant = graph.values()[i].constant;
+    if (constant.defined()) TENON_TRY(builder.define_constant(static_cast<ValueId>(i), constant));
+  }
+  for (const auto& node : graph.nodes())
+    TENON_TRY(builder.add_node(node.op, node.inputs, node.outputs, node.attributes, node.source));
+  for (std::size_t i = 0; i < graph.outputs().size(); ++i)
+    TENON_TRY(builder.add_output(graph.outputs()[i], graph.output_name(i)));
+  return std::move(builder).finish();
+}
+
 Result<Graph> fold_quantization(const Graph& graph, const Limits& limits) {
   return Folding(graph, limits).run();
 }

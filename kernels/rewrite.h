@@ -1,4 +1,4 @@
-// Rewriting of graphs before they are planned. Internal to kernels/.
+// Rewriting of graphs before they are planned.
 #pragma once
 #include "kernels/graph.h"
 
@@ -9,5 +9,8 @@ namespace tenon::kernels {
 /// QuantizeLinear goes when saturation does the same. Results may differ from the float form by a rounding of
 /// exact halves. Nodes of subgraphs stay as they are.
 Result<Graph> fold_quantization(const Graph& graph, const Limits& limits);
+
+/// The same graph without the shapes that its file declares for inputs, for files that declare wrong ones.
+Result<Graph> without_input_shapes(const Graph& graph, const Limits& limits);
 
 }  // namespace tenon::kernels

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "kernels/observe.h"
 #include "kernels/peak.h"
 #include "wasi-nn/environment.h"
 #include "wasi-nn/graph_dump.h"
@@ -19,6 +20,7 @@ using kernels::DataType;
 using kernels::Dims;
 using kernels::ErrorCode;
 using kernels::fail;
+using kernels::Result;
 using kernels::StepInfo;
 using kernels::Tensor;
 using nlohmann::json;
@@ -73,6 +75,21 @@ struct Measured {
   double median() const { return runs[runs.size() / 2]; }
 };
 
+// Steps as events for Perfetto.
+struct Trace final : kernels::StepObserver {
+  json events = json::array();
+  void ran(const StepInfo& step, uint64_t start, uint64_t nanoseconds) override {
+    events.push_back({{"name", step.op},
+                      {"cat", step.implementation},
+                      {"ph", "X"},
+                      {"ts", static_cast<double>(start) / 1e3},
+                      {"dur", static_cast<double>(nanoseconds) / 1e3},
+                      {"pid", 1},
+                      {"tid", 1},
+                      {"args", {{"node", step.node}, {"output", to_string(step.output.dims)}}}});
+  }
+};
+
 class Bench {
  public:
   Bench(const std::string& path, const BenchOptions& options, const LineSink& progress)
@@ -93,7 +110,7 @@ class Bench {
     getrusage(RUSAGE_SELF, &usage);
     peak_rss_mb_ = static_cast<double>(usage.ru_maxrss) / 1024;
     TENON_TRY(profile());
-    if (!options_.dump_folder.empty()) TENON_TRY(dump_graph(*model_, *context_, options_.dump_folder));
+    if (!options_.dump_folder.empty()) TENON_TRY(dump());
     return options_.as_json ? as_json().dump(2) + "\n" : as_text();
   }
 
@@ -126,28 +143,27 @@ class Bench {
   // A few more runs with a clock around each step: their times do not count.
   Result<void> profile() {
     constexpr int kRuns = 10;
+    Trace trace;
     context_->set_profiling(true);
-    json events = json::array();
-    for (int i = 0; i < kRuns; ++i) {
-      TENON_TRY(once());
-      if (options_.trace_file.empty()) continue;
-      for (const StepInfo& step : context_->steps()) {
-        events.push_back({{"name", step.op},
-                          {"cat", step.implementation},
-                          {"ph", "X"},
-                          {"ts", static_cast<double>(step.last_start) / 1e3},
-                          {"dur", static_cast<double>(step.last_nanoseconds) / 1e3},
-                          {"pid", 1},
-                          {"tid", 1},
-                          {"args", {{"node", step.node}, {"output", to_string(step.output.dims)}}}});
-      }
-    }
+    if (!options_.trace_file.empty()) kernels::observe_steps(&trace);
+    Result<double> ran = 0.0;
+    for (int i = 0; i < kRuns && ran; ++i) ran = once();
+    kernels::observe_steps(nullptr);
+    TENON_TRY(std::move(ran));
     steps_ = context_->steps();
     if (options_.trace_file.empty()) return {};
     std::ofstream out(options_.trace_file);
-    out << json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ns"}}.dump() << "\n";
+    out << json{{"traceEvents", std::move(trace.events)}, {"displayTimeUnit", "ns"}}.dump() << "\n";
     if (!out.flush()) return fail(ErrorCode::not_found, "{}: cannot be written", options_.trace_file);
     return {};
+  }
+
+  Result<void> dump() const {
+    std::vector<Dims> dims;
+    for (const Tensor& input : inputs_) dims.push_back(input.dims());
+    kernels::CompileOptions compile;
+    compile.threads = options_.threads;
+    return dump_graph(*model_, *context_, dims, compile, options_.dump_folder);
   }
 
   struct Row {

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kernels/observe.h"
+
 namespace tenon::nn {
 namespace {
 
@@ -90,8 +92,8 @@ std::string dot_string(std::string_view text) {
 std::string graph_dot(const Graph& graph) {
   std::string out = "digraph graph_before {\n  node [shape=box];\n";
   for (const ValueId id : graph.inputs())
-    out +=
-        fmt::format("  v{} [shape=ellipse, label={}];\n", kernels::index(id), dot_string(graph.value(id).name));
+    out += fmt::format("  v{} [shape=ellipse, label={}];\n", kernels::index(id),
+                       dot_string(graph.value(id).name));
   for (size_t n = 0; n < graph.nodes().size(); ++n) {
     const Node& node = graph.nodes()[n];
     out += fmt::format("  n{} [label={}];\n", n, dot_string(to_string(node.op)));
@@ -108,8 +110,8 @@ std::string graph_dot(const Graph& graph) {
   for (size_t i = 0; i < graph.outputs().size(); ++i) {
     const auto& value = graph.value(graph.outputs()[i]);
     if (value.origin != kernels::GraphValue::Origin::node) continue;
-    out += fmt::format("  o{} [shape=ellipse, label={}];\n  n{} -> o{};\n", i, dot_string(graph.output_name(i)),
-                       value.producer, i);
+    out += fmt::format("  o{} [shape=ellipse, label={}];\n  n{} -> o{};\n", i,
+                       dot_string(graph.output_name(i)), value.producer, i);
   }
   return out + "}\n";
 }
@@ -119,21 +121,26 @@ std::string step_label(const StepInfo& step) {
                      to_string(step.output.dims));
 }
 
-std::string plan_text(const std::vector<StepInfo>& steps) {
+using Reads = std::vector<std::vector<uint32_t>>;
+
+std::string plan_text(const std::vector<StepInfo>& steps, const Reads& reads) {
   static constexpr std::string_view kPhases[] = {"early", "compute", "late"};
   std::string out;
   for (size_t i = 0; i < steps.size(); ++i) {
-    out += fmt::format("{:>4} {:<8} {}  reads {}\n", i, kPhases[static_cast<size_t>(steps[i].phase)],
-                       step_label(steps[i]), fmt::join(steps[i].reads, " "));
+    out +=
+        fmt::format("{:>4} {:<8} {}", i, kPhases[static_cast<size_t>(steps[i].phase)], step_label(steps[i]));
+    if (i < reads.size()) out += fmt::format("  reads {}", fmt::join(reads[i], " "));
+    out += '\n';
   }
   return out.empty() ? "no plan: shapes depend on data\n" : out;
 }
 
-std::string plan_dot(const std::vector<StepInfo>& steps) {
+std::string plan_dot(const std::vector<StepInfo>& steps, const Reads& reads) {
   std::string out = "digraph graph_after {\n  node [shape=box];\n";
   for (size_t i = 0; i < steps.size(); ++i) {
     out += fmt::format("  s{} [label={}];\n", i, dot_string(step_label(steps[i])));
-    for (const auto from : steps[i].reads) out += fmt::format("  s{} -> s{};\n", from, i);
+    for (size_t k = 0; i < reads.size() && k < reads[i].size(); ++k)
+      out += fmt::format("  s{} -> s{};\n", reads[i][k], i);
   }
   return out + "}\n";
 }
@@ -148,7 +155,8 @@ kernels::Result<void> write(const std::string& path, const std::string& text) {
 }  // namespace
 
 kernels::Result<void> dump_graph(const kernels::Model& model, const kernels::Context& context,
-                                 const std::string& folder) {
+                                 std::span<const kernels::Dims> input_dims,
+                                 const kernels::CompileOptions& options, const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   std::string text;
@@ -156,8 +164,9 @@ kernels::Result<void> dump_graph(const kernels::Model& model, const kernels::Con
   TENON_TRY(write(folder + "/graph.txt", text));
   TENON_TRY(write(folder + "/graph.dot", graph_dot(model.graph())));
   const auto steps = context.steps();
-  TENON_TRY(write(folder + "/plan.txt", plan_text(steps)));
-  return write(folder + "/plan.dot", plan_dot(steps));
+  const Reads reads = TENON_TRY(kernels::plan_reads(model.graph(), input_dims, options));
+  TENON_TRY(write(folder + "/plan.txt", plan_text(steps, reads)));
+  return write(folder + "/plan.dot", plan_dot(steps, reads));
 }
 
 }  // namespace tenon::nn

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "wasi-nn/formats/onnx_importer.h"
+#include "wasi-nn/formats/operators_page.h"
 #include "wasi-nn/tools.h"
 
 namespace tenon::nn {

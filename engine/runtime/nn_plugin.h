@@ -87,7 +87,7 @@ struct NnToolOutput {
 
 struct NnPlugin {
   Result<std::unique_ptr<NnEnvironment>> (*create_environment)(const NnPluginOptions& options);
-  // `tenon nn COMMAND ARGS…`: inspect, run, bench, test. Gives the exit status; errors and usage go to output.err.
+  // `tenon nn COMMAND ARGS…`: inspect, run, test. Gives the exit status; errors and usage go to output.err.
   int (*tool)(std::string_view command, std::span<const std::string_view> args, const NnToolOutput& output);
   std::string (*version)();  // e.g. "oneDNN 2.6.3"
 };

@@ -2,6 +2,7 @@
 // attributes; products give 32-bit sums, and zero points are taken out of them afterwards.
 #include <cmath>
 
+#include "kernels/dnnl/int8_compat.h"
 #include "kernels/dnnl/internal.h"
 #include "kernels/element.h"
 #include "kernels/ops/requantize.h"

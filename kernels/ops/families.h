@@ -20,10 +20,6 @@ namespace reference {
 #undef NN_OP
 }  // namespace reference
 
-/// `count` bytes of type `from`, each replaced by the table's element for it; tables have 256 bytes, in ascending
-/// order of the values that they replace.
-std::unique_ptr<Kernel> make_byte_table(const Tensor& table, DataType from, std::int64_t count, int threads);
-
 /// The error of a maker that has no kernel for a type.
 inline std::unexpected<Error> no_kernel(const LowerContext& c) {
   return fail(ErrorCode::unsupported_operation, "no kernel for element type {}",

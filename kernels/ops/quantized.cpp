@@ -4,6 +4,7 @@
 
 #include "kernels/element.h"
 #include "kernels/infer.h"
+#include "kernels/ops/byte_table.h"
 #include "kernels/ops/families.h"
 #include "kernels/ops/requantize.h"
 #include "kernels/parallel.h"

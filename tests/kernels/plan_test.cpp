@@ -264,6 +264,25 @@ TEST(Plan, ElementWiseChainsAreOneStepAndAgreeWithReference) {
   EXPECT_LE(context->steps().size(), 4u);
 }
 
+// Found by random graphs: oneDNN 2.6 takes channels for batches where each has one position.
+TEST(Plan, NormalisationOfSinglePositionsInABatchAgreesWithReference) {
+  GraphBuilder b("positions");
+  const auto x = *b.input("x", f32_type({5, 8, 1, 1}));
+  const auto list = [&](unsigned seed) { return *b.constant("s", random_tensor({8}, seed)); };
+  const auto variance = *b.constant("v", tensor<float>({8}, std::vector<float>(8, 0.5f)));
+  ASSERT_TRUE(b.add_output(*b.node(
+      Op::Relu,
+      {*b.node(Op::BatchNormalization, {*b.node(Op::Neg, {x}), list(1), list(2), list(3), variance})})));
+  const auto graph = *std::move(b).finish();
+  CompileOptions reference;
+  reference.reference = true;
+  const auto in = random_tensor({5, 8, 1, 1}, 7);
+  const auto expected = run(graph, {in}, reference), got = run(graph, {in});
+  ASSERT_TRUE(expected && got);
+  EXPECT_LT(relative_error(values_of<float>((*got)[0].tensor), values_of<float>((*expected)[0].tensor)),
+            1e-5);
+}
+
 TEST(Plan, DynamicBatchMakesAPlanForEachShape) {
   GraphBuilder b("dyn");
   const auto x = *b.input("x", ValueType::tensor(DataType::f32, {Dim::named("n"), Dim::constant(8)}));

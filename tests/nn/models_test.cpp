@@ -9,7 +9,7 @@
 
 #include "tests/nn/guest.h"
 #include "tests/nn/test_data.h"
-#include "wasi-nn/formats/onnx_importer.h"
+#include "wasi-nn/formats/operators_page.h"
 #include "wasi-nn/formats/tensor_file.h"
 #include "wasi-nn/golden.h"
 #include "wasi-nn/tools.h"

@@ -41,9 +41,4 @@ struct ImportedModel {
 // too_large: limits.
 Result<ImportedModel> import_onnx(const ModelSource& source);
 
-namespace onnx {
-// docs/operators.md: a row for each operator with its opsets, element types and fast path.
-std::string operators_page();
-}  // namespace onnx
-
 }  // namespace tenon::nn

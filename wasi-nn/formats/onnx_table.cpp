@@ -1,7 +1,7 @@
 // Looks up the rule of a node in onnx_ops.def.
 #include "kernels/catalog.h"
-#include "wasi-nn/formats/onnx_importer.h"
 #include "wasi-nn/formats/onnx_rules.h"
+#include "wasi-nn/formats/operators_page.h"
 
 namespace tenon::nn::onnx {
 namespace {
