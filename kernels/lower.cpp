@@ -512,7 +512,7 @@ class Lowering {
   // Weights less a shift and the zero point of their output channel, as signed bytes.
   Result<Tensor> shifted_weights(const FlatNode& node, const Tensor& weights, const Tensor* zero,
                                  std::int32_t shift) {
-    return cache_.get(fmt::format("signed {}", static_cast<const void*>(node.node)), [&]() -> Result<Tensor> {
+    return cache_.get("signed " + cache_.name_of(*node.node), [&]() -> Result<Tensor> {
       auto out = TENON_TRY(Tensor::allocate(DataType::i8, weights.dims()));
       const auto count = weights.count();
       const auto zeros = zero == nullptr ? 1 : zero->count();
@@ -530,16 +530,15 @@ class Lowering {
   }
 
   Result<Tensor> sums_of_columns(const FlatNode& node, const Tensor& weights) {
-    return cache_.get(fmt::format("columns {}", static_cast<const void*>(node.node)),
-                      [&]() -> Result<Tensor> {
-                        const auto rows = weights.dims()[0], columns = weights.dims()[1];
-                        auto out = TENON_TRY(Tensor::allocate(DataType::i32, {columns}));
-                        std::vector<std::int32_t> sums(static_cast<std::size_t>(columns), 0);
-                        for (std::int64_t i = 0; i < rows * columns; ++i)
-                          sums[static_cast<std::size_t>(i % columns)] += byte_at(weights, i);
-                        if (columns > 0) std::memcpy(out.mutable_data(), sums.data(), out.bytes().size());
-                        return out;
-                      });
+    return cache_.get("columns " + cache_.name_of(*node.node), [&]() -> Result<Tensor> {
+      const auto rows = weights.dims()[0], columns = weights.dims()[1];
+      auto out = TENON_TRY(Tensor::allocate(DataType::i32, {columns}));
+      std::vector<std::int32_t> sums(static_cast<std::size_t>(columns), 0);
+      for (std::int64_t i = 0; i < rows * columns; ++i)
+        sums[static_cast<std::size_t>(i % columns)] += byte_at(weights, i);
+      if (columns > 0) std::memcpy(out.mutable_data(), sums.data(), out.bytes().size());
+      return out;
+    });
   }
 
   Result<std::optional<ByteChain>> chain_after(const FlatNode& node) {

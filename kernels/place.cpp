@@ -290,7 +290,7 @@ void count_run(StepInfo& info, std::chrono::steady_clock::time_point start) {
 Result<std::vector<std::vector<std::uint32_t>>> plan_reads(const Graph& graph,
                                                            std::span<const Dims> input_dims,
                                                            const CompileOptions& options) {
-  ConstantCache cache;
+  ConstantCache cache(graph);
   const auto may_be_early = std::make_unique<bool[]>(input_dims.size() + 1);
   std::fill_n(may_be_early.get(), input_dims.size(), input_dims.size() == 1);
   const auto plan =
