@@ -38,7 +38,7 @@ std::string hint_for(const Error& error, std::string_view file) {
     case TENON_ERROR_UNSUPPORTED: return "";
     case TENON_ERROR_TRAP:
       if (message.starts_with("all fuel")) return "--fuel=N gives more";
-      if (message.starts_with("interrupted")) return "the time given by --timeout is over";
+      if (message.starts_with("interrupted")) return "by --timeout or Ctrl-C";
       return "";
     default: return "";
   }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "ctrl_c.h"
 #include "nn_options.h"
 #include "options.h"
 #include "progress.h"
@@ -228,7 +229,7 @@ Result<void> configure(Config& config, const RunOptions& o) {
               : o.engine == "aot"    ? TENON_TIER_AOT
               : o.engine == "interp" ? TENON_TIER_INTERP
                                      : TENON_TIER_AUTOMATIC);
-  config.fuel(o.fuel.has_value()).interruptible(o.timeout > 0).opt_level(o.opt_level).cache(o.cache);
+  config.fuel(o.fuel.has_value()).cancellable(o.timeout > 0).opt_level(o.opt_level).cache(o.cache);
   if (o.max_memory) config.max_memory(*o.max_memory);
   for (const std::string& f : o.enable)
     if (auto set = config.feature(f, true); !set) return set;
@@ -286,11 +287,13 @@ int run(const Args& args) {
   if (o.fuel) store->set_fuel(*o.fuel);
   int status = 0;
   {
+    const CtrlC ctrl_c(*store);
     const Timer timer(o.timeout, [&store] { return store->interrupt(), false; });
     auto instance = instantiate(linker, *store, *module, o);
     status = !instance   ? report(instance.error(), o.file)
              : o.profile ? call_profiled(*store, *instance, o)
                          : call_entry(*instance, o);
+    if (ctrl_c.pressed()) status = kInterrupted;
   }
   if (o.nn.stats) fmt::print(stderr, "{}", *nn ? (*nn)->statistics() : "wasi-nn was not used\n");
   return status;

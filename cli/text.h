@@ -5,7 +5,7 @@
 
 namespace tenon::cli {
 
-inline constexpr int kFailed = 1, kUsage = 2, kTrapped = 134;
+inline constexpr int kFailed = 1, kUsage = 2, kTrapped = 134, kInterrupted = 130;
 
 // `text` in a colour when the stream is a terminal and NO_COLOR is not set.
 enum class Colour { red, bold, dim };

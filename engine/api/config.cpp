@@ -31,6 +31,8 @@ tenon_error_t* tenon_config_set_feature(tenon_config_t* config, const char* name
 
 void tenon_config_set_fuel(tenon_config_t* config, bool on) { config->options.fuel = on; }
 void tenon_config_set_interruptible(tenon_config_t* config, bool on) { config->interruptible = on; }
+void tenon_config_set_cancellable(tenon_config_t* config, bool on) { config->cancellable = on; }
+void tenon_config_set_epochs(tenon_config_t* config, bool on) { config->options.epochs = on; }
 void tenon_config_set_max_memory(tenon_config_t* config, uint64_t bytes) {
   config->limits.memory_bytes = bytes;
 }
@@ -59,3 +61,4 @@ tenon_engine_t* tenon_engine_new(const tenon_config_t* config) {
   return handle;
 }
 void tenon_engine_delete(tenon_engine_t* engine) { delete engine; }
+void tenon_engine_increment_epoch(tenon_engine_t* engine) { engine->engine->increment_epoch(); }

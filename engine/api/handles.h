@@ -18,7 +18,8 @@
 struct tenon_config {
   tenon::EngineOptions options;
   tenon::StoreLimits limits;
-  bool interruptible = false;
+  bool interruptible = false;  // checks in compiled code
+  bool cancellable = false;    // WASI calls
   tenon::u8 opt_level = 2;
   bool cache = false;
 };
@@ -113,7 +114,7 @@ struct tenon_linker {
   tenon::Linker linker;
   std::vector<std::shared_ptr<const void>> keep;
   std::vector<std::shared_ptr<tenon::api::NnState>> nn;
-  bool interruptible = false;
+  bool cancellable = false;
   tenon::wasi::WasiContext* wasi = nullptr;  // the last one defined, if it can be cancelled
   const tenon_store* only_store = nullptr;   // of definitions that live in a store
 };

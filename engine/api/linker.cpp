@@ -109,7 +109,7 @@ uint8_t* tenon_caller_memory(tenon_caller_t* caller, uint64_t address, uint64_t 
 tenon_linker_t* tenon_linker_new(tenon_engine_t* engine) {
   auto* linker = new tenon_linker;
   linker->engine = engine->engine;
-  linker->interruptible = engine->config.interruptible;
+  linker->cancellable = engine->config.interruptible || engine->config.cancellable;
   return linker;
 }
 
@@ -156,12 +156,12 @@ tenon_error_t* tenon_linker_define_instance(tenon_linker_t* linker, const char* 
 }
 
 tenon_error_t* tenon_linker_define_wasi(tenon_linker_t* linker, tenon_wasi_t* wasi) {
-  wasi->config.cancellable = linker->interruptible;
+  wasi->config.cancellable = linker->cancellable;
   auto context = wasi::make_wasi_context(std::move(wasi->config));
   wasi->config = {};
   if (!context) return api::make_error(context.error());
   for (const HostFuncDesc& desc : wasi::wasi_functions()) linker->linker.define(desc, context->get());
-  linker->wasi = linker->interruptible ? context->get() : nullptr;
+  linker->wasi = linker->cancellable ? context->get() : nullptr;
   linker->keep.push_back(std::move(*context));
   return nullptr;
 }

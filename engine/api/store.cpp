@@ -107,6 +107,11 @@ tenon_string_t tenon_store_profile_stop(tenon_store_t* store) {
   const std::unique_ptr<Profiler> profiler = std::move(store->profiler);
   return api::new_string(profiler ? to_string(profiler->stop()) : "");
 }
+void tenon_store_set_epoch_deadline(tenon_store_t* store, uint64_t ticks) {
+  StoreContext& context = store->store->context();
+  const u64 now = __atomic_load_n(context.epoch, __ATOMIC_RELAXED);
+  context.epoch_deadline = ticks > ~u64{0} - now ? ~u64{0} : now + ticks;
+}
 void tenon_store_collect(tenon_store_t* store) { store->store->heap().collect(); }
 
 bool tenon_func_type(const tenon_extern_t* func, tenon_functype_t* out) {

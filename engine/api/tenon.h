@@ -116,8 +116,8 @@ TENON_API void tenon_config_set_tier(tenon_config_t* config, tenon_tier_t tier);
 TENON_API tenon_error_t* tenon_config_set_feature(tenon_config_t* config, const char* name, bool on);
 /* Count fuel: stores start with 0 and trap "all fuel consumed" below it. */
 TENON_API void tenon_config_set_fuel(tenon_config_t* config, bool on);
-/* Make running code look for tenon_store_interrupt: the interpreter always does, compiled code only with
- * this. */
+/* Make compiled code look for tenon_store_interrupt at loop heads and function entries, so that the store can
+ * go on after an interrupt (the interpreter always looks). Implies tenon_config_set_cancellable. */
 TENON_API void tenon_config_set_interruptible(tenon_config_t* config, bool on);
 /* How hard to optimise compiled code: 0 to 3, 2 when not set. */
 TENON_API void tenon_config_set_opt_level(tenon_config_t* config, int level);
@@ -125,6 +125,11 @@ TENON_API void tenon_config_set_opt_level(tenon_config_t* config, int level);
  * user's own and closed to others. Off when not set. Where the folder cannot be used, stderr says so once and
  * nothing is kept. */
 TENON_API void tenon_config_set_cache(tenon_config_t* config, bool on);
+/* Let tenon_store_interrupt end WASI calls that block; costs each of them a poll(2). */
+TENON_API void tenon_config_set_cancellable(tenon_config_t* config, bool on);
+/* Make all code look at the engine's epoch at loop heads and function entries: past a store's deadline it traps
+ * "interrupted". Stores start without a deadline. */
+TENON_API void tenon_config_set_epochs(tenon_config_t* config, bool on);
 /* Largest size of one linear memory in bytes. */
 TENON_API void tenon_config_set_max_memory(tenon_config_t* config, uint64_t bytes);
 TENON_API void tenon_config_set_max_table_elements(tenon_config_t* config, uint64_t elements);
@@ -142,6 +147,8 @@ TENON_API tenon_config_t* tenon_wasm_config(struct wasm_config_t* config);
 TENON_API tenon_engine_t* tenon_engine_new(const tenon_config_t* config);
 /* Modules and stores made from it keep what they need: any order of deletion is fine. */
 TENON_API void tenon_engine_delete(tenon_engine_t* engine);
+/* From any thread and from signal handlers; see tenon_config_set_epochs. */
+TENON_API void tenon_engine_increment_epoch(tenon_engine_t* engine);
 
 /* ---- Values and types ---- */
 
@@ -242,7 +249,8 @@ TENON_API void tenon_store_delete(tenon_store_t* store);
 TENON_API void tenon_store_set_fuel(tenon_store_t* store, uint64_t fuel);
 TENON_API uint64_t tenon_store_fuel(const tenon_store_t* store);
 /* Makes the running guest, or the next one, trap with "interrupted". From any thread and from signal
- * handlers. */
+ * handlers. Compiled code without checks (tenon_config_set_interruptible) is stopped by SIGURG wherever it is:
+ * the store cannot run again then, and every call gives the same trap. */
 TENON_API void tenon_store_interrupt(tenon_store_t* store);
 /* Allows guests to run again after an interrupt. */
 TENON_API void tenon_store_clear_interrupt(tenon_store_t* store);
@@ -253,6 +261,8 @@ TENON_API tenon_error_t* tenon_store_profile_start(tenon_store_t* store, uint32_
 /* Ends that, on the same thread, and gives a table for people: each function's part of the samples, on its own (self) and
  * with what it called (total). Empty when nothing was started. */
 TENON_API tenon_string_t tenon_store_profile_stop(tenon_store_t* store);
+/* With tenon_config_set_epochs: the guest traps once the epoch has been incremented `ticks` times from now. */
+TENON_API void tenon_store_set_epoch_deadline(tenon_store_t* store, uint64_t ticks);
 /* Collects garbage now. */
 TENON_API void tenon_store_collect(tenon_store_t* store);
 

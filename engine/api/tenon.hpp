@@ -166,6 +166,8 @@ class Config {
   Config& interruptible(bool on = true) { return tenon_config_set_interruptible(get(), on), *this; }
   Config& opt_level(int level) { return tenon_config_set_opt_level(get(), level), *this; }
   Config& cache(bool on = true) { return tenon_config_set_cache(get(), on), *this; }
+  Config& cancellable(bool on = true) { return tenon_config_set_cancellable(get(), on), *this; }
+  Config& epochs(bool on = true) { return tenon_config_set_epochs(get(), on), *this; }
   Config& max_memory(uint64_t bytes) { return tenon_config_set_max_memory(get(), bytes), *this; }
   Config& max_gc_heap(uint64_t bytes) { return tenon_config_set_max_gc_heap(get(), bytes), *this; }
   Config& max_table_elements(uint64_t n) { return tenon_config_set_max_table_elements(get(), n), *this; }
@@ -185,6 +187,7 @@ class Engine {
   Engine() : engine_(tenon_engine_new(nullptr)) {}
   explicit Engine(const Config& config) : engine_(tenon_engine_new(config.get())) {}
   tenon_engine_t* get() const { return engine_.get(); }
+  void increment_epoch() { tenon_engine_increment_epoch(get()); }  // any thread, signal handlers
 
  private:
   detail::Handle<tenon_engine_t, tenon_engine_delete> engine_;
@@ -269,6 +272,7 @@ class Store {
   uint64_t fuel() const { return tenon_store_fuel(get()); }
   void interrupt() { tenon_store_interrupt(get()); }  // any thread, signal handlers
   void clear_interrupt() { tenon_store_clear_interrupt(get()); }
+  void set_epoch_deadline(uint64_t ticks) { tenon_store_set_epoch_deadline(get(), ticks); }
   void collect() { tenon_store_collect(get()); }
   Result<void> profile_start(uint32_t hz) { return Result<void>(tenon_store_profile_start(get(), hz)); }
   std::string profile_stop() {

@@ -50,6 +50,12 @@ struct CodeMark {
   u32 wasm;  // byte offset from the function body's start
 };
 
+// A loop's head, where every operand lies in its own slot: compiled code can take the frame over there.
+struct LoopHead {
+  u32 code;  // byte offset
+  u32 wasm;  // of the loop instruction, from the function body's start
+};
+
 // A clause of try_table, or a catch of a legacy try: which exceptions it takes, and where they go.
 struct CatchTarget {
   enum class Kind : u8 { tag, all, delegate } kind;
@@ -77,6 +83,7 @@ struct Function {
   bool translated = false;
   std::vector<u64> code;  // 8-aligned bytes
   std::vector<CodeMark> marks;
+  std::vector<LoopHead> loops;  // by code offset
   std::vector<TryRegion> tries;
 };
 

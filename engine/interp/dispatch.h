@@ -28,6 +28,10 @@ TENON_HANDLER raise_trap_at(TENON_INTERP_PARAMS);
 // Leaves with a Status in r0 (trap, exit or exception) that a callee of the instruction at pc gave; an
 // exception that this activation catches goes on there.
 TENON_HANDLER propagate(TENON_INTERP_PARAMS);
+// StoreContext::ticks is used up at the backward branch at pc, or at the call of the FuncRef in r0 at pc, which
+// is executed again then.
+TENON_HANDLER tick_at_branch(TENON_INTERP_PARAMS);
+TENON_HANDLER tick_at_call(TENON_INTERP_PARAMS);
 // A bounds check against the cached length failed: tries again when the memory grew meanwhile, else traps.
 TENON_HANDLER memory_slow(TENON_INTERP_PARAMS);
 

@@ -1,7 +1,6 @@
 // Handlers of calls: between functions of the interpreter frames are chained on the value stack, everything
 // else is called through its array entry. Also traps, exceptions and what leaves an activation.
-#include "engine/interp/control.h"
-#include "engine/interp/state.h"
+#include "engine/interp/calls.h"
 #include "engine/runtime/bulk.h"
 
 namespace tenon::interp {
@@ -12,8 +11,6 @@ MemoryDesc* memory0(VMContext* vm) {
 }
 
 namespace {
-
-State& state_of(VMContext* vm) { return State::of(*vm->store->store); }
 
 Position position(const u8* pc, Slot* fp, VMContext* vm) { return {pc, fp, vm, state_of(vm).find(pc)}; }
 
@@ -78,11 +75,11 @@ TENON_HANDLER memory_slow(TENON_INTERP_PARAMS) {
   TENON_TRAP(TrapCode::memory_out_of_bounds);
 }
 
-namespace ctl {
 namespace {
 
-// The array entry of whatever is not interpreted here. Resolves pending tail calls.
-__attribute__((noinline)) Status call_array(FuncRef* ref, Slot* slots, Slot* top, VMContext* vm) {
+// An array entry of whatever is not interpreted here. `finish`: makes pending tail calls.
+__attribute__((noinline)) Status call_array(ArrayEntry entry, FuncRef* ref, Slot* slots, Slot* top,
+                                            VMContext* vm, bool finish) {
   StoreContext* context = vm->store;
   Slot* const saved = context->value_top;
   context->value_top = top;
@@ -90,17 +87,37 @@ __attribute__((noinline)) Status call_array(FuncRef* ref, Slot* slots, Slot* top
   if (static_cast<u8*>(__builtin_frame_address(0)) < context->stack_limit)
     status = context->store->raise(TrapCode::stack_exhausted);
   else
-    status = ref->array_entry(ref, slots);
-  if (status == Status::tail_call) status = context->store->finish_tail_calls(slots);
+    status = entry(ref, slots);
+  if (status == Status::tail_call && finish) status = context->store->finish_tail_calls(slots);
   context->value_top = saved;
   return status;
 }
+
+}  // namespace
+
+TailKind call_in_place(TailCall& t, const Link& link, ArrayEntry entry, FuncRef* ref, u32 slots) {
+  // From here on the caller's frame is the running one.
+  Slot* const frame = t.fp;
+  VMContext* const vm = t.vm;
+  const bool far = link.pc == far_return_code();
+  t.pc = far ? link.far_pc : link.pc;
+  t.fp = far ? link.far_fp : link.fp;
+  if (far) t.vm = link.far_vm;
+  // Out of the activation a pending call goes to the boundary, so that it never nests.
+  const bool finish = t.pc != leave_activation_code();
+  t.status = call_array(entry, ref, frame, frame + slots, vm, finish);
+  return t.status == Status::ok ? TailKind::finished : TailKind::failed;
+}
+
+namespace ctl {
+namespace {
 
 // r0: FuncRef of a function of another tier or a host. [a] and [d] as for call.
 template <u32 size>
 TENON_HANDLER call_foreign(TENON_INTERP_PARAMS) {
   Slot* slots = slot_at(pc, fp, kFieldA);
-  const Status status = call_array(reinterpret_cast<FuncRef*>(r0), slots, slot_at(pc, fp, kFieldD), vm);
+  FuncRef* ref = reinterpret_cast<FuncRef*>(r0);
+  const Status status = call_array(ref->array_entry, ref, slots, slot_at(pc, fp, kFieldD), vm, true);
   if (status != Status::ok) [[unlikely]] {
     r0 = static_cast<u64>(status);
     TENON_TAIL(propagate);
@@ -145,6 +162,8 @@ TENON_HANDLER prepare_and_retry(TENON_INTERP_PARAMS) {
     const Function* f_ = static_cast<const Function*>(ref_->code);                        \
     if (!f_) [[unlikely]]                                                                 \
       TENON_TAIL(prepare_and_retry);                                                      \
+    if (--vm->store->ticks < 0) [[unlikely]]                                              \
+      TENON_TAIL(tick_at_call);                                                           \
     Slot* frame_ = slot_at(pc, fp, kFieldA);                                              \
     if (static_cast<u64>(vm->store->value_limit - frame_) < f_->frame_slots) [[unlikely]] \
       TENON_TRAP(TrapCode::stack_exhausted);                                              \
@@ -219,17 +238,6 @@ TENON_HANDLER call_ref(TENON_INTERP_PARAMS) {
 namespace {
 
 // Tail calls: the frame's Link survives, the callee's arguments move to the frame's start.
-struct TailCall {
-  const u8* pc;
-  Slot* fp;
-  VMContext* vm;
-  Status status;
-};
-
-enum class TailKind { inside, finished, failed };
-
-// What can be done without dispatch: `inside` enters an interpreted function, `finished` has called a foreign
-// one and returns to the caller, `failed` leaves with t.status.
 __attribute__((noinline)) TailKind tail_call(TailCall& t, FuncRef* ref) {
   Store& store = *t.vm->store->store;
   const Link link = *reinterpret_cast<const Link*>(slot_at(t.pc, t.fp, kFieldD));
@@ -262,15 +270,7 @@ __attribute__((noinline)) TailKind tail_call(TailCall& t, FuncRef* ref) {
     return TailKind::failed;
   }
   std::memmove(t.fp, args, type.param_slots * sizeof(Slot));
-  Slot* results = t.fp;
-  // From here on the caller's frame is the running one.
-  const bool far = link.pc == far_return_code();
-  t.pc = far ? link.far_pc : link.pc;
-  t.fp = far ? link.far_fp : link.fp;
-  VMContext* vm = t.vm;
-  if (far) t.vm = link.far_vm;
-  t.status = call_array(ref, results, results + std::max(type.param_slots, type.result_slots) + 1, vm);
-  return t.status == Status::ok ? TailKind::finished : TailKind::failed;
+  return call_in_place(t, link, ref->array_entry, ref, std::max(type.param_slots, type.result_slots) + 1);
 }
 
 // A status from the call that returned here: its trace starts at the call instruction.
@@ -280,6 +280,8 @@ TENON_HANDLER propagate_from_call(TENON_INTERP_PARAMS) {
 }
 
 TENON_HANDLER tail(TENON_INTERP_PARAMS) {
+  if (--vm->store->ticks < 0) [[unlikely]]
+    TENON_TAIL(tick_at_call);
   FuncRef* ref = reinterpret_cast<FuncRef*>(r0);
   Slot* results = fp;
   const u8* from = pc;

@@ -76,8 +76,8 @@ TENON_HANDLER jump(TENON_INTERP_PARAMS) {
   TENON_DISPATCH();
 }
 TENON_HANDLER jump_back(TENON_INTERP_PARAMS) {
-  if (vm->store->interrupt) [[unlikely]]
-    TENON_TRAP(TrapCode::interrupted);
+  if (--vm->store->ticks < 0) [[unlikely]]
+    TENON_TAIL(tick_at_branch);
   pc += read<i32>(pc, kFieldTarget);
   TENON_DISPATCH();
 }

@@ -145,6 +145,10 @@ Status interpret(FuncRef* self, Slot* slots) {
   VMContext* vm = self->vmctx;
   StoreContext& context = *vm->store;
   Store& store = *context.store;
+  if (--context.ticks < 0) [[unlikely]] {
+    if (!tick_at_entry(context, self)) return store.raise(TrapCode::interrupted);
+    if (self->array_entry != &interpret) return self->array_entry(self, slots);
+  }
   const interp::Function& f = State::of(store).function(self);
   if (static_cast<u8*>(__builtin_frame_address(0)) < context.stack_limit)
     return store.raise(TrapCode::stack_exhausted);

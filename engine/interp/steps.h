@@ -124,16 +124,16 @@ struct BranchStep {
   }
 };
 // Both ways dispatch by themselves: a selected pc would make everything after wait for the comparison.
-#define TENON_BRANCH(Step)                     \
-  do {                                         \
-    if (Step::taken(pc, fp, r0, x0)) {         \
-      if constexpr (Step::kBack)               \
-        if (vm->store->interrupt) [[unlikely]] \
-          TENON_TRAP(TrapCode::interrupted);   \
-      pc += read<i32>(pc, kFieldTarget);       \
-      TENON_DISPATCH();                        \
-    }                                          \
-    TENON_NEXT(Step::kSize);                   \
+#define TENON_BRANCH(Step)                       \
+  do {                                           \
+    if (Step::taken(pc, fp, r0, x0)) {           \
+      if constexpr (Step::kBack)                 \
+        if (--vm->store->ticks < 0) [[unlikely]] \
+          TENON_TAIL(tick_at_branch);            \
+      pc += read<i32>(pc, kFieldTarget);         \
+      TENON_DISPATCH();                          \
+    }                                            \
+    TENON_NEXT(Step::kSize);                     \
   } while (0)
 template <class Step>
 TENON_HANDLER branch(TENON_INTERP_PARAMS) {

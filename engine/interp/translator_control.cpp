@@ -98,6 +98,7 @@ void Translator::open_block(const Instr& i) {
     code_.label();
     label.loop_start = code_.position();
     loop_starts_.push_back(label.loop_start);
+    f_.loops.push_back({label.loop_start, static_cast<u32>(instr_offset_ - body_.offset)});
     if (counts_) check_interruption();
   }
   if (i.op == Op::try_ || i.op == Op::try_table) {

@@ -55,44 +55,104 @@ const NativeFrame* this_frame(void* frame_address) { return static_cast<const Na
   tenon_jit_leave(store, Status::trap);
 }
 
-// Runs on the faulting thread's own stack once the signal handler has returned.
-[[noreturn]] void raise_fault(u64 pc, const NativeFrame* frame) {
+bool is_entered_from_stub(const NativeFrame* frame) {
+  return frame->return_address == reinterpret_cast<u64>(tenon_jit_enter_return);
+}
+
+// The store whose compiled code runs, from the frame pointer there.
+StoreContext* store_of(const NativeFrame* frame) {
+  while (!is_entered_from_stub(frame)) frame = frame->outer;
+  const u8* stub_frame = reinterpret_cast<const u8*>(frame->outer);
+  return reinterpret_cast<const Activation*>(stub_frame - kActivationBelowFrame)->store;
+}
+
+// These run on the thread's own stack once the signal handler has returned.
+[[noreturn]] void raise_at(u64 pc, const NativeFrame* frame, StoreContext* store, TrapCode code) {
   TENON_FORGET_FRAMES();
-  const NativeFrame* outermost = frame;
-  while (outermost->return_address != reinterpret_cast<u64>(tenon_jit_enter_return))
-    outermost = outermost->outer;
-  auto* activation = reinterpret_cast<const Activation*>(reinterpret_cast<const u8*>(outermost->outer) -
-                                                         kActivationBelowFrame);
-  StoreContext* store = activation->store;
-  store->store->raise(TrapCode::memory_out_of_bounds);
+  store->store->raise(code);
   TrapRecord& record = store->store->trap();
   append_frame(record, pc, 0);
   append_backtrace(record, frame, 0);
   tenon_jit_leave(store, Status::trap);
 }
+[[noreturn]] void raise_fault(u64 pc, const NativeFrame* frame) {
+  raise_at(pc, frame, store_of(frame), TrapCode::memory_out_of_bounds);
+}
+// In the middle of anything: what the guest was about to write may be half written.
+[[noreturn]] void raise_interrupt(u64 pc, const NativeFrame* frame) {
+  StoreContext* store = store_of(frame);
+  store->flags |= kPoisoned;
+  raise_at(pc, frame, store, TrapCode::interrupted);
+}
 
-struct sigaction previous_segv, previous_bus;
+struct sigaction previous_segv, previous_bus, previous_kick;
 
 void chain(int signal, siginfo_t* info, void* context) {
-  const struct sigaction& previous = signal == SIGBUS ? previous_bus : previous_segv;
+  const struct sigaction& previous = signal == SIGBUS        ? previous_bus
+                                     : signal == kKickSignal ? previous_kick
+                                                             : previous_segv;
   if (previous.sa_flags & SA_SIGINFO) return previous.sa_sigaction(signal, info, context);
   if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) return previous.sa_handler(signal);
+  if (signal == kKickSignal) return;
   // Back to the default action; the access is repeated and ends the process.
   struct sigaction fallback{};
   fallback.sa_handler = SIG_DFL;
   sigaction(signal, &fallback, nullptr);
 }
 
-void on_fault(int signal, siginfo_t* info, void* context) {
-  auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
-  const u64 pc = static_cast<u64>(registers[REG_RIP]);
-  if (!code_ranges().find(pc) || !guarded_memories().find(reinterpret_cast<u64>(info->si_addr)))
-    return chain(signal, info, context);
-  registers[REG_RDI] = static_cast<greg_t>(pc);
+using Registers = decltype(mcontext_t::gregs);
+
+// Lets the interrupted code go on in `function`.
+void go_to(Registers& registers, void (*function)(u64, const NativeFrame*)) {
+  registers[REG_RDI] = registers[REG_RIP];
   registers[REG_RSI] = registers[REG_RBP];
   // Below the red zone of the interrupted function, aligned as after a call.
   registers[REG_RSP] = ((registers[REG_RSP] - 256) & ~greg_t{15}) - 8;
-  registers[REG_RIP] = reinterpret_cast<greg_t>(&raise_fault);
+  registers[REG_RIP] = reinterpret_cast<greg_t>(function);
+}
+
+// Compiled code ran into the guard of its thread's stack: a frame larger than what its prologue asked for.
+// There is no stack to go on with, so this is done here; the code interrupted holds no lock.
+bool is_stack_overflow(const Registers& registers, u64 address) {
+  const u64 top = static_cast<u64>(registers[REG_RSP]);
+  constexpr u64 kReach = u64{8} << 20;  // of a frame, which touches its pages downwards
+  return address < top + 256 && address > top - kReach && top < static_cast<u64>(registers[REG_RBP]) &&
+         address < reinterpret_cast<u64>(
+                       store_of(reinterpret_cast<const NativeFrame*>(registers[REG_RBP]))->stack_limit);
+}
+
+void overflow(Registers& registers) {
+  auto* frame = reinterpret_cast<const NativeFrame*>(registers[REG_RBP]);
+  StoreContext* store = store_of(frame);
+  store->store->raise(TrapCode::stack_exhausted);
+  append_frame(store->store->trap(), static_cast<u64>(registers[REG_RIP]), 0);
+  append_backtrace(store->store->trap(), frame, 0);
+  registers[REG_RDI] = reinterpret_cast<greg_t>(store);
+  registers[REG_RSI] = static_cast<greg_t>(Status::trap);
+  registers[REG_RIP] = reinterpret_cast<greg_t>(&tenon_jit_leave);
+}
+
+// Whether `pc` is in a compiled function, where the frame pointer leads to the entry stub. In thunks it may not.
+bool in_function(u64 pc) {
+  const RangeSet::Node* node = code_ranges().find(pc);
+  return node && static_cast<const CodeObject*>(node->payload.load())->frame_at(pc);
+}
+
+void on_fault(int signal, siginfo_t* info, void* context) {
+  auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  const u64 pc = static_cast<u64>(registers[REG_RIP]);
+  const u64 address = reinterpret_cast<u64>(info->si_addr);
+  if (code_ranges().find(pc) && guarded_memories().find(address)) return go_to(registers, &raise_fault);
+  if (in_function(pc) && is_stack_overflow(registers, address)) return overflow(registers);
+  chain(signal, info, context);
+}
+
+void on_kick(int signal, siginfo_t* info, void* context) {
+  auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  if (info->si_code != SI_TIMER) return chain(signal, info, context);
+  if (!in_function(static_cast<u64>(registers[REG_RIP]))) return;
+  if (store_of(reinterpret_cast<const NativeFrame*>(registers[REG_RBP]))->interrupt)
+    go_to(registers, &raise_interrupt);
 }
 
 }  // namespace
@@ -117,8 +177,14 @@ void tenon_jit_reraise(StoreContext* store, u32 status) {
 
 void tenon_jit_resume_call(FuncRef* self, Slot* slots, u32 status) {
   StoreContext* store = self->vmctx ? self->vmctx->store : static_cast<HostFunc*>(self->code)->store;
-  if (static_cast<Status>(status) == Status::tail_call)
+  if (static_cast<Status>(status) == Status::tail_call) {
+    // The thunk that called this took the place of its own caller when that was a tail call too. When nothing
+    // but the entry stub is left outside, whoever entered makes the pending call, so that tiers that tail-call
+    // each other never nest.
+    const NativeFrame* thunk = this_frame(__builtin_frame_address(0))->outer;
+    if (is_entered_from_stub(thunk->outer)) tenon_jit_leave(store, Status::tail_call);
     status = static_cast<u32>(store->store->finish_tail_calls(slots));
+  }
   if (static_cast<Status>(status) != Status::ok) tenon_jit_reraise(store, status);
 }
 
@@ -135,6 +201,9 @@ void install_fault_handler() {
     sigemptyset(&action.sa_mask);
     sigaction(SIGSEGV, &action, &previous_segv);
     sigaction(SIGBUS, &action, &previous_bus);
+    action.sa_sigaction = on_kick;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART;
+    sigaction(kKickSignal, &action, &previous_kick);
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@ Result<std::shared_ptr<const Module>> Engine::compile(std::span<const u8> bytes,
 namespace {
 
 constexpr u64 kStackReserve = 64 << 10;  // what host functions may use below the limit
+constexpr i32 kTickPeriod = 1'000;       // some 10 µs of interpretation
 
 // The lowest address of this thread's native stack.
 u8* thread_stack_low() {
@@ -59,8 +61,42 @@ u8* thread_stack_low() {
 
 }  // namespace
 
+namespace {
+
+// A stack for handlers of faults and interrupts, so that they also run where compiled code has used up the
+// thread's own. One that the thread has already stays.
+class AlternateStack {
+ public:
+  AlternateStack() {
+    stack_t old{};
+    if (sigaltstack(nullptr, &old) != 0 || !(old.ss_flags & SS_DISABLE)) return;
+    const u64 size = kBytes + static_cast<u64>(std::max<long>(sysconf(_SC_MINSIGSTKSZ), 0));
+    void* p = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) return;
+    stack_ = {p, 0, size};
+    sigaltstack(&stack_, nullptr);
+  }
+  ~AlternateStack() {
+    if (!stack_.ss_sp) return;
+    stack_t none{};
+    none.ss_flags = SS_DISABLE;
+    sigaltstack(&none, nullptr);
+    munmap(stack_.ss_sp, stack_.ss_size);
+  }
+
+ private:
+  static constexpr u64 kBytes = 64 << 10;
+  stack_t stack_{};
+};
+
+void use_alternate_stack() { static thread_local const AlternateStack stack; }
+
+}  // namespace
+
 Store::Impl::Activation::Activation(Store& store) : store_(store) {
   if (store_.impl_->depth++ != 0) return;
+  store_.kick_.enter();
+  if (store_.impl_->compiler) use_alternate_stack();
   auto* here = static_cast<u8*>(__builtin_frame_address(0));
   const u64 own_frames = 1024;  // of the callers that hold references in arguments and locals
   store_.context_.native_base = here + own_frames;
@@ -70,7 +106,9 @@ Store::Impl::Activation::Activation(Store& store) : store_(store) {
 }
 
 Store::Impl::Activation::~Activation() {
-  if (--store_.impl_->depth == 0) store_.context_.native_base = nullptr;
+  if (--store_.impl_->depth != 0) return;
+  store_.context_.native_base = nullptr;
+  store_.kick_.leave();
 }
 
 Store::Store(std::shared_ptr<Engine> engine, StoreLimits limits)
@@ -80,6 +118,7 @@ Store::Store(std::shared_ptr<Engine> engine, StoreLimits limits)
   context_.epoch_deadline = ~u64{0};
   context_.fuel = std::numeric_limits<i64>::max();
   context_.helpers = helper_table();
+  context_.ticks = context_.tick_period = kTickPeriod;
   const u64 slots = std::max<u64>(limits_.value_stack_bytes, 64 << 10) / sizeof(Slot),
             bytes = slots * sizeof(Slot);
   limits_.value_stack_bytes = bytes;
@@ -181,6 +220,8 @@ Status Store::call(FuncRef* func, Slot* slots) {
     trap_.clear();
     context_.exception = kNullRef;
   }
+  if (poisoned()) return raise(TrapCode::interrupted, "the store was stopped and cannot run again");
+  if (context_.interrupt) return raise(TrapCode::interrupted);
   if (static_cast<u8*>(__builtin_frame_address(0)) < context_.stack_limit)
     return raise(TrapCode::stack_exhausted);
   const Status status = func->array_entry(func, slots);

@@ -14,6 +14,7 @@
 #include "engine/module.h"
 #include "engine/runtime/gc.h"
 #include "engine/runtime/host_func.h"
+#include "engine/runtime/kick.h"
 #include "engine/runtime/limits.h"
 #include "engine/runtime/memory.h"
 #include "engine/runtime/table.h"
@@ -105,6 +106,11 @@ class Instance {
 class Compiler {
  public:
   virtual ~Compiler() = default;
+  // Called by the interpreter from time to time, so about as often for a function as it spends time there: at
+  // its entry (`loop` 0), or where it is about to go on at the head of a loop, given by its offset in the
+  // module. May change entries of the store's functions. The result, when not null, is called in place of
+  // going on at the loop, with the interpreter's frame as slots.
+  virtual ArrayEntry sample(FuncRef&, u64 /*loop*/) { return nullptr; }
   // Compiles what the tier asks for and sets entries of the instance's functions. Called once per instance,
   // before its start function.
   virtual Result<void> adopt(Instance& instance) = 0;
@@ -160,9 +166,15 @@ class Store {
   Status raise(TrapCode code, std::string message = {});
   // Ends the guest as proc_exit does.
   Status raise_exit(i32 code);
-  // From any thread or a signal handler: running code traps with `interrupted` at its next check.
-  void interrupt() { context_.interrupt = 1; }
+  // From any thread or a signal handler: running code traps with `interrupted`, at its next check or, without
+  // checks in compiled code, by signal; the store is poisoned then. What does not run yet traps when called.
+  void interrupt() {
+    __atomic_store_n(&context_.interrupt, 1, __ATOMIC_SEQ_CST);
+    kick_.request();
+  }
   void clear_interrupt() { context_.interrupt = 0; }
+  // True when the store cannot run again.
+  bool poisoned() const { return (context_.flags & kPoisoned) != 0; }
   // What the interpreter keeps for this store (engine/interp/state.h); it makes it when first needed.
   std::shared_ptr<void>& interpreter_state() { return interpreter_state_; }
   // The embedder's own object for this store (engine/api).
@@ -181,6 +193,7 @@ class Store {
   TrapRecord trap_;
   std::shared_ptr<void> interpreter_state_;
   void* embedder_ = nullptr;
+  Kick kick_;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -92,9 +92,9 @@ struct StoreContext {
   Slot* value_top;    // first free slot of it, while anything else than the interpreter's own code runs
   u64* epoch;         // read by compiled code and interpreter when epochs are on
   u64 epoch_deadline;
-  i64 fuel;                // counts down when fuel is on
-  volatile u32 interrupt;  // set from other threads or signal handlers: trap `interrupted` at the next check
-  u32 flags;
+  i64 fuel;                 // counts down when fuel is on
+  volatile u32 interrupt;   // set from other threads or signal handlers: trap `interrupted` at the next check
+  u32 flags;                // StoreFlag
   u64 exception;            // the exnref in flight with Status::exception
   FuncRef* pending_callee;  // with Status::tail_call
   Slot* transfer;           // argument buffer of pending calls, grown by Store::transfer()
@@ -105,6 +105,12 @@ struct StoreContext {
   Slot* value_base;  // start of the interpreter's value stack; the collector scans [value_base, value_top)
   u8* native_base;   // where the outermost entry's native frames begin; the collector scans from the stack
                      // pointer
+  i32 ticks;  // the interpreter counts it down at calls and backward branches; below 0 it asks what is due
+  i32 tick_period;  // what ticks starts with again
+};
+
+enum StoreFlag : u32 {
+  kPoisoned = 1,  // compiled code was interrupted at an arbitrary instruction: nothing may run again
 };
 
 // One per instance. The header is fixed; cells follow at offsets that VMLayout computes from the module

@@ -178,6 +178,21 @@ TEST_F(CliTest, TimeoutAndFuelStopALoop) {
   EXPECT_THAT(fuel.out, HasSubstr("all fuel consumed"));
 }
 
+TEST_F(CliTest, CompiledLoopsEndByTimeoutAndCtrlCWithABacktrace) {
+  const std::string f =
+      file("spin.wat", R"((module (func $spin (loop $l (br $l))) (func (export "_start") (call $spin))))");
+  for (const std::string engine : {"interp", "jit"}) {
+    const Ran timeout = tenon("run --engine=" + engine + " --timeout 0.3 " + f);
+    EXPECT_EQ(timeout.status, 134) << timeout.out;
+    EXPECT_THAT(timeout.out, HasSubstr("interrupted"));
+    EXPECT_THAT(timeout.out, HasSubstr("spin"));
+    const Ran pressed = sh("timeout --signal=INT --preserve-status --kill-after=20 0.5 " + kTenon +
+                           " run --engine=" + engine + " " + f + " 2>&1");
+    EXPECT_EQ(pressed.status, 130) << pressed.out;
+    EXPECT_THAT(pressed.out, HasSubstr("spin"));
+  }
+}
+
 TEST_F(CliTest, ErrorsSayWhatToDoNext) {
   EXPECT_THAT(tenon("run /nowhere.wasm").out, HasSubstr("cannot read /nowhere.wasm"));
   const Ran import = tenon("run " + file("i.wat", R"((module (import "env" "f" (func))))"));

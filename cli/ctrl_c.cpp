@@ -1,0 +1,53 @@
+// Signal handlers around a guest.
+#include "ctrl_c.h"
+
+#include <signal.h>
+#include <sys/time.h>
+
+#include <atomic>
+
+namespace tenon::cli {
+namespace {
+
+std::atomic<Store*> running;
+std::atomic<bool> was_pressed;
+
+void die(int) {
+  signal(SIGINT, SIG_DFL);
+  raise(SIGINT);
+}
+
+// Asks the guest to end, and gives it a quarter of a second.
+void on_interrupt(int) {
+  was_pressed = true;
+  signal(SIGINT, die);
+  signal(SIGALRM, die);
+  const itimerval patience{{0, 0}, {0, 250'000}};
+  setitimer(ITIMER_REAL, &patience, nullptr);
+  if (Store* store = running.load()) store->interrupt();
+}
+
+}  // namespace
+
+CtrlC::CtrlC(Store& store) {
+  running = &store;
+  struct sigaction before{};
+  if (sigaction(SIGINT, nullptr, &before) == 0 && before.sa_handler == SIG_DFL) {
+    struct sigaction action{};
+    action.sa_handler = on_interrupt;
+    sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_ONSTACK;
+    sigaction(SIGINT, &action, nullptr);
+  }
+}
+
+CtrlC::~CtrlC() {
+  running = nullptr;
+  if (!was_pressed) return;
+  const itimerval never{};
+  setitimer(ITIMER_REAL, &never, nullptr);
+}
+
+bool CtrlC::pressed() const { return was_pressed; }
+
+}  // namespace tenon::cli

@@ -1,0 +1,60 @@
+// Kick: a POSIX timer that is directed at one thread. By system calls, since glibc's wrappers are not meant for
+// signal handlers.
+#include "engine/runtime/kick.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <ctime>
+
+namespace tenon {
+namespace {
+
+constexpr long kFirst = 1, kPeriod = 2'000'000;  // nanoseconds
+
+pid_t this_thread() {
+  static thread_local const pid_t id = gettid();
+  return id;
+}
+
+int start_timer(pid_t thread) {
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = kKickSignal;
+  event._sigev_un._tid = thread;
+  int timer = 0;
+  if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0) return -1;
+  const itimerspec times{{0, kPeriod}, {0, kFirst}};
+  syscall(SYS_timer_settime, timer, 0, &times, nullptr);
+  return timer;
+}
+
+void delete_timer(int timer) { syscall(SYS_timer_delete, timer); }
+
+}  // namespace
+
+// In sequence with the caller's look at the interrupt flag: either it sees the flag, or request() sees the
+// thread.
+void Kick::enter() { thread_.store(this_thread()); }
+
+void Kick::leave() {
+  thread_.store(0, std::memory_order_release);
+  if (timer_.load(std::memory_order_relaxed) != kNone) [[unlikely]]
+    stop();
+}
+
+void Kick::stop() {
+  if (const int timer = timer_.exchange(kNone); timer != kNone) delete_timer(timer);
+}
+
+void Kick::request() {
+  const pid_t thread = thread_.load();
+  if (thread == 0 || timer_.load() != kNone) return;
+  const int timer = start_timer(thread);
+  int none = kNone;
+  if (timer == kNone) return;
+  if (!timer_.compare_exchange_strong(none, timer)) return delete_timer(timer);
+  if (thread_.load() == 0) stop();  // it left meanwhile and may not have seen the timer
+}
+
+}  // namespace tenon
