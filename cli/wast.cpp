@@ -10,10 +10,14 @@ namespace tenon::cli {
 
 int wast(const Args& args) {
   std::string engine = "interp";
+  bool tier_stress = false;
   spec::ToolOptions options;
   CLI::App app("Runs .wast scripts, or all in folders.", "tenon wast");
   app.add_option("PATH", options.paths, "scripts or folders")->required();
-  app.add_option("--engine", engine, "interp, jit or aot")->check(CLI::IsMember({"interp", "jit", "aot"}));
+  app.add_option("--engine", engine, "auto, interp, jit or aot")
+      ->check(CLI::IsMember({"auto", "interp", "jit", "aot"}));
+  app.add_flag("--tier-stress", tier_stress,
+               "with --engine=auto: compile at the first call, replace loops at their first iteration");
   app.add_flag("--json", options.json, "for machines");
   app.add_flag("--mismatches", options.show_mismatches, "rejections whose message differs from the suite's");
   app.add_flag("--gc-stress", options.run.gc_stress, "collect garbage at every allocation");
@@ -24,11 +28,12 @@ int wast(const Args& args) {
       complain(jit.error().message);
       return kFailed;
     }
-    options.run.compiler = [aot = engine == "aot"](tenon::Store& store) {
-      NativeOptions native;
-      native.as_artefact = aot;
-      return make_jit_tier(store, std::move(native));
-    };
+    NativeOptions native;
+    native.as_artefact = engine == "aot";
+    native.eager = engine != "auto";
+    native.tiering = {.automatic = engine == "auto", .stress = tier_stress};
+    if (tier_stress) native.opt_level = 1;
+    options.run.compiler = [native](tenon::Store& store) { return make_jit_tier(store, native); };
   }
   return spec::run_tool(options, stdout);
 }

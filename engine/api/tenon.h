@@ -103,7 +103,7 @@ TENON_API tenon_error_t* tenon_error_new_exit(int status);
 /* ---- Configuration and engine ---- */
 
 typedef enum {
-  TENON_TIER_AUTOMATIC, /* interpreter today; starts at once */
+  TENON_TIER_AUTOMATIC, /* starts at once in the interpreter; tenon-jit.so compiles what is hot in the background */
   TENON_TIER_INTERP,
   TENON_TIER_JIT, /* each module is compiled before it runs; loads tenon-jit.so for that */
   TENON_TIER_AOT  /* the same, by way of artefacts as tenon_module_compile makes them */

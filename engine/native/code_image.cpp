@@ -9,8 +9,8 @@
 namespace tenon {
 namespace {
 
-constexpr std::string_view kSectionNames[] = {"functions", "entries", "lines", "thunks",
-                                              "config",    "strings", "code"};
+constexpr std::string_view kSectionNames[] = {"functions", "entries", "lines",   "loops",
+                                              "thunks",    "config",  "strings", "code"};
 static_assert(std::size(kSectionNames) == static_cast<size_t>(ImageSection::count));
 
 std::unexpected<Error> damaged(std::string what) {
@@ -81,6 +81,7 @@ class Checker {
     TRY(take(ImageSection::functions, view_.functions));
     TRY(take(ImageSection::entries, view_.entries));
     TRY(take(ImageSection::lines, view_.lines));
+    TRY(take(ImageSection::loops, view_.loops));
     TRY(take(ImageSection::thunks, view_.thunks));
     TRY(take(ImageSection::code, view_.code));
     const auto strings = bytes_of(ImageSection::strings);
@@ -145,6 +146,9 @@ class Checker {
           (i > 0 && e.func <= view_.entries[i - 1].func))
         return damaged("the table of entries is damaged");
     }
+    for (const CodeLoop& l : view_.loops)
+      if (l.func >= functions_ || l.array_entry >= view_.code.size())
+        return damaged("the table of loops is damaged");
     u32 pc = 0;
     for (const CodeLine& l : view_.lines) {
       if (l.pc < pc || l.pc > view_.code.size()) return damaged("the table of lines is damaged");
@@ -196,6 +200,7 @@ std::vector<u8> write_image(const ImageParts& parts) {
   put_rows(ImageSection::functions, parts.functions);
   put_rows(ImageSection::entries, parts.entries);
   put_rows(ImageSection::lines, parts.lines);
+  put_rows(ImageSection::loops, parts.loops);
   put_rows(ImageSection::thunks, parts.thunks);
   put_rows(ImageSection::config, write_config(parts.config));
   put_rows(ImageSection::strings, parts.strings);

@@ -29,12 +29,23 @@ struct CodeEntry {
   u32 func;  // FuncIdx
   u32 native_entry;
 };
+// Where compiled code takes over an interpreted function at a loop's head (on-stack replacement).
+struct OsrLoop {
+  FuncIdx function;
+  u32 offset;  // of the `loop` instruction in the module
+  auto operator<=>(const OsrLoop&) const = default;
+};
+struct CodeLoop {
+  u32 func;  // FuncIdx
+  u32 loop;  // offset in the module
+  u32 array_entry;
+};
 // One for each signature; `key` (signature_key()) lies in the strings section.
 struct CodeThunk {
   u32 key_offset, key_size;
   u32 array_entry, native_entry;
 };
-enum class ImageSection : u8 { functions, entries, lines, thunks, config, strings, code, count };
+enum class ImageSection : u8 { functions, entries, lines, loops, thunks, config, strings, code, count };
 
 // The start of an image; little-endian. The code section is the last one and begins at a multiple of
 // kCodeAlignment, so that it can be mapped from a file.
@@ -59,6 +70,7 @@ struct ImageView {
   std::span<const CodeFunction> functions;  // sorted by begin, disjoint
   std::span<const CodeEntry> entries;       // sorted by func
   std::span<const CodeLine> lines;          // sorted by pc
+  std::span<const CodeLoop> loops;
   std::span<const CodeThunk> thunks;
   CodeConfig config;
   std::string_view strings;
@@ -76,6 +88,7 @@ struct ImageParts {
   std::vector<CodeFunction> functions;
   std::vector<CodeEntry> entries;
   std::vector<CodeLine> lines;
+  std::vector<CodeLoop> loops;
   std::vector<CodeThunk> thunks;
   CodeConfig config;
   std::string strings;
@@ -110,6 +123,7 @@ struct CompileRequest {
   CompileOptions options;
   DecodeOptions decode;                           // how the module was decoded
   std::optional<std::vector<FuncIdx>> functions;  // sorted; none: all that can be compiled
+  std::vector<OsrLoop> loops = {};                // to be entered at these too
   std::optional<std::vector<TypeId>> thunks;      // of which function types; none: of all that the module has
 };
 

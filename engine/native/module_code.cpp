@@ -8,7 +8,8 @@
 namespace tenon {
 
 ModuleCode::Variant::Variant(const Module& module, CodeConfig config)
-    : config_(std::move(config)),
+    : module_(module),
+      config_(std::move(config)),
       entries_(std::make_unique<std::atomic<const void*>[]>(module.functions.size())) {}
 
 void ModuleCode::Variant::publish(std::shared_ptr<const CodeObject> code) {
@@ -18,9 +19,39 @@ void ModuleCode::Variant::publish(std::shared_ptr<const CodeObject> code) {
     entries_[e.func].compare_exchange_strong(none, code->address(e.native_entry), std::memory_order_release,
                                              std::memory_order_relaxed);
   }
+  for (const CodeLoop& l : code->loops())
+    loops_[{FuncIdx{l.func}, l.loop}] =
+        reinterpret_cast<ArrayEntry>(const_cast<void*>(code->address(l.array_entry)));
+  for (const CodeThunk& t : code->thunks()) thunk_keys_.emplace(code->key(t));
   if (code->whole()) whole_.store(true, std::memory_order_release);
   objects_.push_back(std::move(code));
   published_.store(static_cast<u32>(objects_.size()), std::memory_order_release);
+}
+
+ArrayEntry ModuleCode::Variant::loop_entry(const OsrLoop& loop) const {
+  const std::lock_guard lock(mutex_);
+  auto found = loops_.find(loop);
+  return found == loops_.end() ? nullptr : found->second;
+}
+
+bool ModuleCode::Variant::claim(FuncIdx f) {
+  const std::lock_guard lock(mutex_);
+  if (claimed_.size() <= f.value) claimed_.resize(f.value + 1);
+  if (claimed_[f.value]) return false;
+  return claimed_[f.value] = true;
+}
+
+bool ModuleCode::Variant::claim(const OsrLoop& loop) {
+  const std::lock_guard lock(mutex_);
+  return loops_.try_emplace(loop, nullptr).second;
+}
+
+std::vector<TypeId> ModuleCode::Variant::without_thunks(const std::vector<TypeId>& types) const {
+  std::vector<TypeId> missing;
+  const std::lock_guard lock(mutex_);
+  for (const TypeId t : types)
+    if (!thunk_keys_.contains(signature_key(*module_.type_registry().get(t).func()))) missing.push_back(t);
+  return missing;
 }
 
 std::shared_ptr<const CodeObject> ModuleCode::Variant::object(u32 n) const {

@@ -5,10 +5,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "engine/native/code_object.h"
+#include "engine/runtime/vm.h"
 
 namespace tenon {
 
@@ -33,6 +35,13 @@ class ModuleCode {
     const void* entry(FuncIdx f) const { return entries_[f.value].load(std::memory_order_acquire); }
     // How many objects there are; grows with each publish().
     u32 objects_published() const { return published_.load(std::memory_order_acquire); }
+    // Code that takes over at a loop's head; null: none.
+    ArrayEntry loop_entry(const OsrLoop& loop) const;
+    // Whether this is the first time that anyone asks for the function or the loop.
+    bool claim(FuncIdx f);
+    bool claim(const OsrLoop& loop);
+    // Of these function types, those that no published code has thunks for.
+    std::vector<TypeId> without_thunks(const std::vector<TypeId>& types) const;
     // The n-th of them.
     std::shared_ptr<const CodeObject> object(u32 n) const;
     std::vector<std::shared_ptr<const CodeObject>> objects() const;
@@ -43,12 +52,16 @@ class ModuleCode {
     bool compiled_whole() const { return whole_.load(std::memory_order_acquire); }
 
    private:
+    const Module& module_;
     CodeConfig config_;
     std::unique_ptr<std::atomic<const void*>[]> entries_;  // by function index
     std::atomic<u32> published_{0};
     std::atomic<bool> whole_{false};
     mutable std::mutex mutex_;
     std::vector<std::shared_ptr<const CodeObject>> objects_;
+    std::map<OsrLoop, ArrayEntry> loops_;  // null: asked for
+    std::set<std::string, std::less<>> thunk_keys_;
+    std::vector<bool> claimed_;  // by function index; as long as it needs to be
     std::mutex compile_mutex_;
   };
 

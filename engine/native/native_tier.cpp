@@ -13,7 +13,10 @@
 
 namespace tenon {
 
-NativeTier::NativeTier(Store& store, NativeOptions options) : store_(store), options_(std::move(options)) {
+NativeTier::NativeTier(Store& store, NativeOptions options)
+    : store_(store),
+      options_(std::move(options)),
+      tiering_(store, options_.tiering, options_, options_.compile) {
   install_fault_handler();
 }
 
@@ -69,8 +72,16 @@ Result<void> NativeTier::adopt(Instance& instance) {
       memory_nodes_.push_back(guarded_memories().add(desc.base, desc.reserved, nullptr));
   }
   pick_up(adopted_.emplace_back(Adopted{&instance, &code}));
+  if (options_.tiering.automatic) tiering_.adopt(instance, code);
   set_thunks();
   return {};
+}
+
+ArrayEntry NativeTier::sample(FuncRef& func, u64 loop) {
+  if (!options_.tiering.automatic) return nullptr;
+  if (options_.tiering.stress) tiering_.compile_now(func, loop);
+  pick_up();
+  return tiering_.sample(func, loop);
 }
 
 void NativeTier::pick_up() {

@@ -9,6 +9,7 @@
 
 #include "engine/native/module_code.h"
 #include "engine/native/ranges.h"
+#include "engine/native/tiering.h"
 #include "engine/runtime/store.h"
 
 namespace tenon {
@@ -17,6 +18,8 @@ struct NativeOptions : CompileOptions, CodeChecks {
   CompileFn compile = nullptr;
   // Compile each module as a whole before its first instruction runs (--engine=jit).
   bool eager = true;
+  // Otherwise: compile what turns out to be hot.
+  TieringOptions tiering = {};
   // What is compiled goes through an artefact in memory, as it would from a file (--engine=aot).
   bool as_artefact = false;
   // Told when a module got code, on the thread that compiled it (for the cache); may be empty.
@@ -32,6 +35,7 @@ class NativeTier final : public Compiler {
 
   Result<void> adopt(Instance& instance) override;
   void make_callable(FuncRef& func) override;
+  ArrayEntry sample(FuncRef& func, u64 loop) override;
   // On the store's own thread: sets the entries of functions whose code was published since.
   void pick_up();
   const NativeOptions& options() const { return options_; }
@@ -54,6 +58,7 @@ class NativeTier final : public Compiler {
   Store& store_;
   NativeOptions options_;
   std::vector<Adopted> adopted_;
+  Tiering tiering_;
   std::unordered_map<std::string, ThunkAddresses> thunks_;         // by signature_key
   std::unordered_map<u32, const ThunkAddresses*> thunks_of_type_;  // by TypeId
   std::vector<FuncRef*> waiting_;  // host functions of signatures that no compiled code has met

@@ -1,0 +1,180 @@
+// TierQueue: one queue, a few detached threads.
+#include "engine/native/tier_queue.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "engine/reader.h"
+#include "engine/runtime/jit_plugin.h"
+#include "engine/runtime/plugin.h"
+
+namespace tenon {
+namespace {
+
+constexpr u64 kBatchBytes = 16 << 10;        // of Wasm code that is compiled together
+constexpr u64 kMaxWaiting = 10'000;          // jobs
+constexpr u64 kMaxCodeBytes = u64{1} << 30;  // of machine code in the process
+constexpr int kNiceness = 5;                 // the guest's own thread goes first where processors are short
+
+u64 size_of(const TierJob& job) {
+  u64 size = 0;
+  for (const FuncIdx f : job.functions) size += job.module->functions[f.value].body.size();
+  for (const OsrLoop& l : job.loops) size += job.module->functions[l.function.value].body.size();
+  return size;
+}
+
+// Adds the types of a function and of what it calls: signatures that need thunks between the tiers.
+void add_types(const Module& module, FuncIdx f, std::vector<TypeId>& types) {
+  const Function& function = module.functions[f.value];
+  types.push_back(function.type);
+  CodeReader reader(module, function.body, function.offset);
+  std::vector<LocalRun> runs;
+  Instr i;
+  if (!reader.read_locals(runs)) return;
+  while (reader.next(i)) {
+    if (i.op == Op::call || i.op == Op::return_call)
+      types.push_back(module.functions[i.index].type);
+    else if (i.op == Op::call_indirect || i.op == Op::return_call_indirect || i.op == Op::call_ref ||
+             i.op == Op::return_call_ref)
+      types.push_back(module.types[i.index]);
+  }
+}
+
+std::vector<TypeId> types_of(const TierJob& job) {
+  std::vector<TypeId> types;
+  for (const FuncIdx f : job.functions) add_types(*job.module, f, types);
+  for (const OsrLoop& l : job.loops) add_types(*job.module, l.function, types);
+  std::ranges::sort(types, {}, &TypeId::value);
+  const auto repeated = std::ranges::unique(types, {}, &TypeId::value);
+  types.erase(repeated.begin(), repeated.end());
+  return types;
+}
+
+}  // namespace
+
+Result<void> compile_and_publish(const TierJob& job, CompileFn compile) {
+  CompileRequest request{job.module.get(), job.code->config(), job.options, job.decode, job.functions, {}};
+  request.options.threads = 1;
+  std::ranges::sort(*request.functions, {}, &FuncIdx::value);
+  request.loops = job.loops;
+  request.thunks = job.code->without_thunks(types_of(job));
+  TRY_ASSIGN(CompiledImage compiled, compile(request));
+  TRY_ASSIGN(auto object, CodeObject::load(*job.module, std::move(compiled.image)));
+  job.code->publish(std::move(object));
+  return {};
+}
+
+TierQueue& TierQueue::of_process() {
+  static TierQueue* const queue = new TierQueue;
+  return *queue;
+}
+
+void TierQueue::add(TierJob job) {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || jobs_.size() >= kMaxWaiting) return;
+  jobs_.push_back(std::move(job));
+  const u32 processors = std::max(1u, std::thread::hardware_concurrency());
+  if (threads_ == working_ && threads_ < std::max(1u, processors - 1)) start_thread();
+  wake_.notify_one();
+}
+
+// Signals for the process are the other threads' business.
+void TierQueue::start_thread() {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    std::thread([this] { run(); }).detach();
+    ++threads_;
+  } catch (const std::system_error&) {  // what threads there are go on
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+// The first job, and what fits to it.
+TierJob TierQueue::take() {
+  TierJob job = std::move(jobs_.front());
+  jobs_.pop_front();
+  u64 size = size_of(job);
+  for (auto it = jobs_.begin(); it != jobs_.end() && size < kBatchBytes;) {
+    const u64 more = size_of(*it);
+    if (it->code != job.code || it->compile != job.compile || size + more > kBatchBytes) {
+      ++it;
+      continue;
+    }
+    size += more;
+    job.functions.insert(job.functions.end(), it->functions.begin(), it->functions.end());
+    job.loops.insert(job.loops.end(), it->loops.begin(), it->loops.end());
+    it = jobs_.erase(it);
+  }
+  return job;
+}
+
+// Null: there is none.
+CompileFn TierQueue::compiler(const TierJob& job) {
+  if (job.compile) return job.compile;
+  const auto plugin = jit_plugin();
+  if (!plugin) {
+    give_up(plugin.error());
+    return nullptr;
+  }
+  // A normal exit destroys what the compiler uses: it must have stopped by then. Registered when the compiler's
+  // own exit handlers are, so it runs before them.
+  static std::once_flag once;
+  std::call_once(once, [] { std::atexit([] { of_process().stop(); }); });
+  return (*plugin)->compile;
+}
+
+void TierQueue::give_up(const Error& error) {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  closed_ = true;
+  jobs_.clear();
+  fmt::print(stderr, "tenon: nothing is compiled: {}\n", error.message);
+}
+
+void TierQueue::run() {
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return !jobs_.empty(); });
+    TierJob job = take();
+    ++working_;
+    lock.unlock();
+    if (const CompileFn compile = compiler(job)) {
+      const auto done = compile_and_publish(job, compile);
+      if (!done && done.error().category == ErrorCategory::io) give_up(done.error());
+    }
+    const u64 bytes = size_of(job);
+    job = {};  // its module may go
+    lock.lock();
+    --working_;
+    code_bytes_ += bytes * 4;  // about what machine code takes
+    if (code_bytes_ > kMaxCodeBytes) {
+      closed_ = true;
+      jobs_.clear();
+    }
+    if (working_ == 0) idle_.notify_all();
+  }
+}
+
+void TierQueue::stop() {
+  std::unique_lock lock(mutex_);
+  closed_ = true;
+  jobs_.clear();
+  idle_.wait(lock, [this] { return working_ == 0; });
+}
+
+void TierQueue::drain() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return working_ == 0 && jobs_.empty(); });
+}
+
+}  // namespace tenon

@@ -1,0 +1,53 @@
+// Compilation in the background: functions that stores found hot wait here for the process's compiling threads,
+// which load the compiler (tenon-jit.so) when the first of them arrives. What is compiled is published with its
+// module's code; stores take it up by themselves (NativeTier::pick_up). Does not decide what is hot (tiering.h).
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+#include "engine/native/module_code.h"
+
+namespace tenon {
+
+struct TierJob {
+  std::shared_ptr<const Module> module;
+  ModuleCode::Variant* code;  // of the module
+  CompileOptions options;
+  DecodeOptions decode;
+  CompileFn compile = nullptr;          // null: the plugin's
+  std::vector<FuncIdx> functions = {};  // without code yet
+  std::vector<OsrLoop> loops = {};
+};
+
+// Compiles and publishes. What cannot be compiled (no lowering, beyond the budget) has no code afterwards.
+Result<void> compile_and_publish(const TierJob& job, CompileFn compile);
+
+class TierQueue {
+ public:
+  // The process's own; never destroyed, since its threads are never joined.
+  static TierQueue& of_process();
+  // Jobs for one module that wait are compiled together. When nothing can be compiled at all (no plugin, no
+  // executable memory) that is said once on stderr, and jobs are dropped.
+  void add(TierJob job);
+  // Drops what waits, and returns when nothing is being compiled.
+  void stop();
+  // Waits until everything is compiled (tests).
+  void drain();
+
+ private:
+  void start_thread();
+  void run();
+  TierJob take();
+  CompileFn compiler(const TierJob& job);
+  void give_up(const Error& error);
+
+  std::mutex mutex_;
+  std::condition_variable wake_, idle_;
+  std::deque<TierJob> jobs_;
+  u64 code_bytes_ = 0;  // compiled so far
+  u32 threads_ = 0, working_ = 0;
+  bool closed_ = false;
+};
+
+}  // namespace tenon

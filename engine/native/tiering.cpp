@@ -1,0 +1,114 @@
+// The policy of --engine=auto.
+#include "engine/native/tiering.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/reader.h"
+
+namespace tenon {
+namespace {
+
+// A sample stands for some 20 µs of interpretation, and compiling takes about a microsecond a byte on another
+// processor. What has run about as long as that takes is expected to go on for as long again.
+constexpr u64 kWarmUp = 50;  // samples before anything is compiled: short programs never load the compiler
+constexpr u64 kFewest = 3, kMost = 500, kBytesPerSample = 40;
+constexpr u64 kRest = 10'000;         // samples after which all of the module is compiled,
+constexpr u64 kRestBytes = 16 << 10;  // in pieces
+
+u64 threshold(const Module& module, FuncIdx f) {
+  return std::clamp<u64>(module.functions[f.value].body.size() / kBytesPerSample, kFewest, kMost);
+}
+
+bool has_loop(const Module& module, FuncIdx f) {
+  const Function& function = module.functions[f.value];
+  CodeReader reader(module, function.body, function.offset);
+  std::vector<LocalRun> runs;
+  Instr instr;
+  if (!reader.read_locals(runs)) return false;
+  while (reader.next(instr))
+    if (instr.op == Op::loop) return true;
+  return false;
+}
+
+bool is_empty(const TierJob& job) { return job.functions.empty() && job.loops.empty(); }
+
+}  // namespace
+
+Tiering::Tiering(Store& store, TieringOptions options, CompileOptions compile_options, CompileFn compile)
+    : store_(store), options_(options), compile_options_(std::move(compile_options)), compile_(compile) {
+  if (options_.stress) store.context().ticks = store.context().tick_period = 0;
+}
+
+void Tiering::adopt(Instance& instance, ModuleCode::Variant& code) {
+  guests_.try_emplace(instance.vm(), Guest{&instance, &code});
+}
+
+Tiering::Guest* Tiering::guest_of(const FuncRef& func) {
+  auto found = guests_.find(func.vmctx);
+  return found == guests_.end() ? nullptr : &found->second;
+}
+
+TierJob Tiering::new_job(Guest& guest) const {
+  return {.module = guest.instance->shared_module(),
+          .code = guest.code,
+          .options = compile_options_,
+          .decode = store_.engine().options().decode,
+          .compile = compile_};
+}
+
+// What of the two nobody has asked for.
+TierJob Tiering::job_for(Guest& guest, FuncIdx f, u64 loop) const {
+  TierJob job = new_job(guest);
+  if (!guest.code->entry(f) && guest.code->claim(f)) job.functions.push_back(f);
+  const OsrLoop at{f, static_cast<u32>(loop)};
+  if (loop != 0 && guest.code->claim(at)) job.loops.push_back(at);
+  return job;
+}
+
+ArrayEntry Tiering::sample(FuncRef& func, u64 loop) {
+  Guest* guest = guest_of(func);
+  if (!guest) return nullptr;
+  const FuncIdx f{func.index};
+  if (loop != 0)
+    if (ArrayEntry entry = guest->code->loop_entry({f, static_cast<u32>(loop)})) return entry;
+  if (options_.stress) return nullptr;
+  if (guest->heat.empty()) guest->heat.resize(guest->instance->module().functions.size());
+  u16& heat = guest->heat[f.value];
+  if (heat != 0xffff) ++heat;
+  if (++guest->samples < kWarmUp || heat < threshold(guest->instance->module(), f)) return nullptr;
+  if (TierJob job = job_for(*guest, f, loop); !is_empty(job)) TierQueue::of_process().add(std::move(job));
+  if (guest->samples >= kRest && !std::exchange(guest->rest_asked, true)) ask_for_rest(*guest);
+  return nullptr;
+}
+
+void Tiering::ask_for_rest(Guest& guest) const {
+  const Module& module = guest.instance->module();
+  TierJob job = new_job(guest);
+  u64 bytes = 0;
+  for (u32 f = module.imported_functions; f < module.functions.size(); ++f) {
+    if (guest.code->entry(FuncIdx{f}) || !guest.code->claim(FuncIdx{f})) continue;
+    job.functions.push_back(FuncIdx{f});
+    bytes += module.functions[f].body.size();
+    if (bytes < kRestBytes) continue;
+    TierQueue::of_process().add(std::move(job));
+    job = new_job(guest);
+    bytes = 0;
+  }
+  if (!is_empty(job)) TierQueue::of_process().add(std::move(job));
+}
+
+// Functions with loops run their first call in the interpreter, so that it is replaced in the middle.
+void Tiering::compile_now(FuncRef& func, u64 loop) {
+  Guest* guest = guest_of(func);
+  if (!guest) return;
+  const FuncIdx f{func.index};
+  if (guest->heat.empty()) guest->heat.resize(guest->instance->module().functions.size());
+  const bool first = std::exchange(guest->heat[f.value], 1) == 0;
+  if (loop == 0 && first && has_loop(guest->instance->module(), f)) return;
+  // What cannot be compiled stays interpreted.
+  if (const TierJob job = job_for(*guest, f, loop); !is_empty(job))
+    static_cast<void>(compile_and_publish(job, compile_));
+}
+
+}  // namespace tenon

@@ -1,0 +1,51 @@
+// When code is compiled under --engine=auto: counts where a store's interpreter spends its time, asks for
+// compilation of what is hot, and knows which loops compiled code can take over. Belongs to a NativeTier.
+#pragma once
+#include <unordered_map>
+#include <vector>
+
+#include "engine/native/tier_queue.h"
+#include "engine/runtime/store.h"
+
+namespace tenon {
+
+struct TieringOptions {
+  bool automatic = false;
+  // Compile at the first call, take loops over at their first iteration, and wait for both (tests). Needs
+  // NativeOptions::compile.
+  bool stress = false;
+};
+
+class Tiering {
+ public:
+  // `compile` may be null: the plugin's, once it is loaded.
+  Tiering(Store& store, TieringOptions options, CompileOptions compile_options, CompileFn compile);
+
+  // Compiled code of the instance is in `code`.
+  void adopt(Instance& instance, ModuleCode::Variant& code);
+  // Compiler::sample, when what was published has been taken up.
+  ArrayEntry sample(FuncRef& func, u64 loop);
+  // Under stress, before sample(): compiles what sample() is about to be asked for.
+  void compile_now(FuncRef& func, u64 loop);
+
+ private:
+  struct Guest {
+    Instance* instance;
+    ModuleCode::Variant* code;
+    std::vector<u16> heat = {};  // samples by function
+    u64 samples = 0;
+    bool rest_asked = false;
+  };
+  Guest* guest_of(const FuncRef& func);
+  TierJob new_job(Guest& guest) const;
+  TierJob job_for(Guest& guest, FuncIdx f, u64 loop) const;
+  void ask_for_rest(Guest& guest) const;
+
+  Store& store_;
+  TieringOptions options_;
+  CompileOptions compile_options_;
+  CompileFn compile_;
+  std::unordered_map<const VMContext*, Guest> guests_;
+};
+
+}  // namespace tenon
