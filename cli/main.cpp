@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string_view>
 
@@ -48,13 +49,22 @@ int start(int argc, char** argv) {
   return run(Args(argv + 1, argv + argc));
 }
 
+// Without exit handlers: code may still be being compiled in the background, and nobody waits for that.
+int leave(int status) {
+#if !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
+  std::fflush(nullptr);
+  std::_Exit(status);
+#endif
+  return status;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   try {
-    return start(argc, argv);
+    return leave(start(argc, argv));
   } catch (const std::exception& e) {
     complain(e.what());
-    return kFailed;
+    return leave(kFailed);
   }
 }

@@ -18,12 +18,11 @@ namespace tenon::cli {
 namespace {
 
 struct RunOptions {
-  std::string engine = "auto", invoke, standard_in, standard_out, standard_error;
+  std::string engine = "auto", invoke, profile, standard_in, standard_out, standard_error;
   std::vector<std::string> dirs, env, enable, disable;
   NnRunOptions nn;
   bool cache = true;
   int opt_level = 2;
-  bool profile = false;
   std::optional<uint64_t> fuel, max_memory;
   double timeout = 0;
   std::string file;
@@ -50,7 +49,11 @@ std::optional<int> read_options(const Args& args, RunOptions& o) {
   app.add_option("--stderr", o.standard_error, "FILE, or null: where its errors, and ours, go");
   app.add_option("--invoke", o.invoke, "call this exported function with the arguments, print its results");
   add_nn_options(app, o.nn);
-  app.add_flag("--profile", o.profile, "print at the end which functions took the time");
+  app.add_flag(
+         "--profile{functions}", o.profile,
+         "print at the end which functions took the time; =perf or =gdb: tell that program the names of "
+         "compiled functions (perf record -k mono, perf inject --jit)")
+      ->check(CLI::IsMember({"functions", "perf", "gdb"}));
   app.add_option("--fuel", o.fuel, "trap after about this many instructions");
   app.add_option("--timeout", o.timeout, "trap after this many seconds");
   app.add_option("--max-memory", o.max_memory, "largest linear memory in bytes")
@@ -231,6 +234,9 @@ Result<void> configure(Config& config, const RunOptions& o) {
                                      : TENON_TIER_AUTOMATIC);
   config.fuel(o.fuel.has_value()).cancellable(o.timeout > 0).opt_level(o.opt_level).cache(o.cache);
   if (o.max_memory) config.max_memory(*o.max_memory);
+  if (o.profile == "perf" || o.profile == "gdb")
+    if (auto set = config.profile(o.profile == "perf" ? TENON_PROFILE_PERF : TENON_PROFILE_GDB); !set)
+      return set;
   for (const std::string& f : o.enable)
     if (auto set = config.feature(f, true); !set) return set;
   for (const std::string& f : o.disable)
@@ -257,7 +263,7 @@ int run_with_threads(const Engine& engine, const Module& module, const Wasi& was
     std::_Exit(kTrapped);  // its threads may be anywhere
     return false;
   });
-  if (o.profile) hint("programs with threads are not profiled");
+  if (o.profile == "functions") hint("programs with threads are not profiled");
   auto status = run_threads(engine, module, wasi);
   return status ? *status & 0xff : report(status.error(), o.file);
 }
@@ -290,9 +296,9 @@ int run(const Args& args) {
     const CtrlC ctrl_c(*store);
     const Timer timer(o.timeout, [&store] { return store->interrupt(), false; });
     auto instance = instantiate(linker, *store, *module, o);
-    status = !instance   ? report(instance.error(), o.file)
-             : o.profile ? call_profiled(*store, *instance, o)
-                         : call_entry(*instance, o);
+    status = !instance                  ? report(instance.error(), o.file)
+             : o.profile == "functions" ? call_profiled(*store, *instance, o)
+                                        : call_entry(*instance, o);
     if (ctrl_c.pressed()) status = kInterrupted;
   }
   if (o.nn.stats) fmt::print(stderr, "{}", *nn ? (*nn)->statistics() : "wasi-nn was not used\n");

@@ -24,6 +24,7 @@ struct UnitWork {
   std::string name;
   std::vector<FuncIdx> functions;
   std::vector<const FuncType*> thunks;
+  std::vector<OsrLoop> loops;
   Result<void> status{};
   std::unique_ptr<llvm::MemoryBuffer> object;
 };
@@ -47,6 +48,7 @@ Result<void> compile_unit(Target& target, const ModulePlan& plan, UnitWork& work
   const CompileOptions& options = plan.options;
   Unit unit(work.name, target.data_layout(), target.triple(), tuning_of(options));
   for (const FuncIdx f : work.functions) TRY(FuncLowering(unit, plan, f).run());
+  for (const OsrLoop& loop : work.loops) TRY(FuncLowering(unit, plan, loop).run());
   for (const FuncType* type : work.thunks) lower_thunks(unit, *type);
   unit.finish();
   if (options.verify_ir) TRY(verify(unit.module()));
@@ -93,7 +95,7 @@ std::vector<UnitWork> split(const ModulePlan& plan) {
   for (u32 f = module.imported_functions; f < module.functions.size(); ++f) {
     if (!plan.compiled[f]) continue;
     if (size >= unit_size) {
-      units.push_back({fmt::format("u{}", units.size()), {}, {}, {}, {}});
+      units.push_back({fmt::format("u{}", units.size()), {}, {}, {}, {}, {}});
       size = 0;
     }
     units.back().functions.push_back(FuncIdx{f});
@@ -104,7 +106,7 @@ std::vector<UnitWork> split(const ModulePlan& plan) {
 
 // Thunks of these types, or of all that code of the module can call with or be called with.
 UnitWork thunks_of(const Module& module, const std::optional<std::vector<TypeId>>& wanted) {
-  UnitWork work{"thunks", {}, {}, {}, {}};
+  UnitWork work{"thunks", {}, {}, {}, {}, {}};
   std::set<std::string> keys;
   auto add = [&](TypeId id) {
     const FuncType* type = module.type_registry().get(id).func();
@@ -124,6 +126,7 @@ UnitWork thunks_of(const Module& module, const std::optional<std::vector<TypeId>
 Result<CompiledImage> compile_image(const CompileRequest& request) {
   TRY_ASSIGN(ModulePlan plan, make_plan(request));
   std::vector<UnitWork> units = split(plan);
+  if (!plan.loops.empty()) units.push_back({"loops", {}, {}, plan.loops, {}, {}});
   if (UnitWork thunks = thunks_of(*request.module, request.thunks); !thunks.thunks.empty())
     units.push_back(std::move(thunks));
   TRY(compile_units(plan, units));

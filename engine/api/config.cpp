@@ -1,6 +1,7 @@
 // Configuration and engines of the C API.
 #include <algorithm>
 
+#include "engine/native/announce.h"
 #include "engine/runtime/plugin.h"
 #include "handles.h"
 
@@ -33,6 +34,12 @@ void tenon_config_set_fuel(tenon_config_t* config, bool on) { config->options.fu
 void tenon_config_set_interruptible(tenon_config_t* config, bool on) { config->interruptible = on; }
 void tenon_config_set_cancellable(tenon_config_t* config, bool on) { config->cancellable = on; }
 void tenon_config_set_epochs(tenon_config_t* config, bool on) { config->options.epochs = on; }
+tenon_error_t* tenon_config_set_profile(tenon_config_t*, tenon_profile_t profile) {
+  if (profile == TENON_PROFILE_GDB) announce_to_gdb();
+  if (profile != TENON_PROFILE_PERF) return nullptr;
+  const auto opened = announce_to_perf();
+  return opened ? nullptr : api::make_error(opened.error());
+}
 void tenon_config_set_max_memory(tenon_config_t* config, uint64_t bytes) {
   config->limits.memory_bytes = bytes;
 }

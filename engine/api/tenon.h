@@ -130,6 +130,11 @@ TENON_API void tenon_config_set_cancellable(tenon_config_t* config, bool on);
 /* Make all code look at the engine's epoch at loop heads and function entries: past a store's deadline it traps
  * "interrupted". Stores start without a deadline. */
 TENON_API void tenon_config_set_epochs(tenon_config_t* config, bool on);
+/* Who is told about compiled code, for the whole process from now on. TENON_PROFILE_PERF writes
+ * jit-PID.dump into $JITDUMPDIR or the current folder (`perf record -k mono`, then `perf inject --jit`). */
+typedef enum { TENON_PROFILE_NONE, TENON_PROFILE_PERF, TENON_PROFILE_GDB } tenon_profile_t;
+/* Errors: io (the file cannot be written). */
+TENON_API tenon_error_t* tenon_config_set_profile(tenon_config_t* config, tenon_profile_t profile);
 /* Largest size of one linear memory in bytes. */
 TENON_API void tenon_config_set_max_memory(tenon_config_t* config, uint64_t bytes);
 TENON_API void tenon_config_set_max_table_elements(tenon_config_t* config, uint64_t elements);

@@ -173,6 +173,7 @@ class Config {
   Config& max_table_elements(uint64_t n) { return tenon_config_set_max_table_elements(get(), n), *this; }
   Config& pooled_memories(uint32_t n) { return tenon_config_set_pooled_memories(get(), n), *this; }
   Config& max_instances(uint32_t n) { return tenon_config_set_max_instances(get(), n), *this; }
+  Result<void> profile(tenon_profile_t p) { return Result<void>(tenon_config_set_profile(get(), p)); }
   Result<void> feature(const std::string& name, bool on) {
     return Result<void>(tenon_config_set_feature(get(), name.c_str(), on));
   }

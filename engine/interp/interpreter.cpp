@@ -147,6 +147,7 @@ Status interpret(FuncRef* self, Slot* slots) {
   Store& store = *context.store;
   if (--context.ticks < 0) [[unlikely]] {
     if (!tick_at_entry(context, self)) return store.raise(TrapCode::interrupted);
+    --context.ticks;
     if (self->array_entry != &interpret) return self->array_entry(self, slots);
   }
   const interp::Function& f = State::of(store).function(self);

@@ -46,8 +46,8 @@ void append_trace(State& state, Position at);
 // arguments stored. False when it isn't; then its trace has been appended.
 bool catch_exception(State& state, Position& at);
 
-// StoreContext::ticks is used up at the entry of `callee`, which may be compiled code afterwards. False: the
-// guest is to end.
+// StoreContext::ticks is used up at the entry of `callee`, which may be compiled code afterwards and is looked at,
+// and counted, once more. False: the guest is to end.
 bool tick_at_entry(StoreContext& context, FuncRef* callee);
 
 // Translates a function (spec: its body validates, or this fails). On error the message goes into a trap.

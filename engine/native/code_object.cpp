@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "engine/module.h"
+#include "engine/native/announce.h"
 
 namespace tenon {
 namespace {
@@ -59,11 +60,16 @@ Result<std::shared_ptr<const CodeObject>> CodeObject::map(const Module& module, 
 
 // Makes the code known to the fault handler.
 void CodeObject::announce() {
-  if (!view_.code.empty()) range_ = code_ranges().add(base_, view_.code.size(), this);
+  if (view_.code.empty()) return;
+  range_ = code_ranges().add(base_, view_.code.size(), this);
+  announce_code(*this);
 }
 
 CodeObject::~CodeObject() {
-  if (range_) code_ranges().remove(range_);
+  if (range_) {
+    withdraw_code(*this);
+    code_ranges().remove(range_);
+  }
   if (base_) munmap(base_, mapped_);
 }
 

@@ -87,14 +87,35 @@ Result<std::optional<u64>> ObjectLinker::find(const Object& object, const ELFSym
   return known->second;
 }
 
-// Names: f<FuncIdx>, array.<key>, native.<key>; others are the unit's own.
+namespace {
+
+// The two numbers of "12.345".
+std::optional<OsrLoop> parse_loop(std::string_view name) {
+  OsrLoop loop;
+  const char* end = name.data() + name.size();
+  const auto first = std::from_chars(name.data(), end, loop.function.value);
+  if (first.ptr == end || *first.ptr != '.') return std::nullopt;
+  if (std::from_chars(first.ptr + 1, end, loop.offset).ptr != end) return std::nullopt;
+  return loop;
+}
+
+}  // namespace
+
+// Names: f<FuncIdx>, array.<key>, native.<key>; of on-stack replacement o<FuncIdx>.<offset> and loop.o…; others
+// are the unit's own.
 void ObjectLinker::add_function(const std::string& name, u64 offset, u64 size) {
   const auto begin = static_cast<u32>(offset);
   u32 index = 0;
+  const std::string_view rest = std::string_view(name).substr(1);
   const char* end = name.data() + name.size();
   if (name.starts_with('f') && std::from_chars(name.data() + 1, end, index).ptr == end) {
     parts_.functions.push_back({begin, static_cast<u32>(offset + size), index});
     parts_.entries.push_back({index, begin});
+  } else if (const auto loop = parse_loop(rest); loop && name.starts_with('o')) {
+    parts_.functions.push_back({begin, static_cast<u32>(offset + size), loop->function.value});
+  } else if (name.starts_with("loop.o")) {
+    if (const auto at = parse_loop(rest.substr(std::strlen("oop.o"))))
+      parts_.loops.push_back({at->function.value, at->offset, begin});
   } else if (name.starts_with("array.")) {
     thunks_[name.substr(std::strlen("array."))].array_entry = begin;
   } else if (name.starts_with("native.")) {

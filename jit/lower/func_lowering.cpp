@@ -3,6 +3,7 @@
 
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/Transforms/Utils/BasicBlockUtils.h>
 
 #include "jit/lower/native_call.h"
 #include "jit/passes/guest_access.h"
@@ -54,6 +55,10 @@ Result<void> FuncLowering::run() {
       skip(instr);
   }
   if (reader.error()) return std::unexpected(*reader.error());
+  if (osr_) {
+    llvm::EliminateUnreachableBlocks(*fn_);  // what only led to the loop
+    lower_osr_entry(unit_, *osr_, type_);
+  }
   return {};
 }
 
@@ -73,17 +78,25 @@ Result<void> FuncLowering::prologue(CodeReader& reader) {
     set_guest_memory(unit_.module(), {offsetof(VMContext, memory0_base), plan_.layout.memories,
                                       memory.limits.min << memory.page_shift});
   }
-  const auto params = native_parameters(unit_, b_, signature_, type_, fn_, store_context_);
-  for (size_t i = 0; i < params.size(); ++i) declare_local(type_.params[i], params[i]);
-  for (const LocalRun& run : runs)
-    for (u32 i = 0; i < run.count; ++i) declare_local(run.type, llvm::Constant::getNullValue(type(run.type)));
+  if (osr_)
+    declare_frame_locals(runs);
+  else
+    declare_locals(runs);
   check_stack();
   check_interrupt();
+  if (osr_) leave_osr_entry();
   BlockType none;
   open(Op::block, none, nullptr);
   controls_.back().label = new_block("return");
   add_phis(controls_.back(), type_.results);
   return {};
+}
+
+void FuncLowering::declare_locals(const std::vector<LocalRun>& runs) {
+  const auto params = native_parameters(unit_, b_, signature_, type_, fn_, store_context_);
+  for (size_t i = 0; i < params.size(); ++i) declare_local(type_.params[i], params[i]);
+  for (const LocalRun& run : runs)
+    for (u32 i = 0; i < run.count; ++i) declare_local(run.type, llvm::Constant::getNullValue(type(run.type)));
 }
 
 void FuncLowering::declare_local(ValType t, Value initial) {
@@ -178,6 +191,7 @@ void FuncLowering::add_phis(Control& c, const std::vector<ValType>& types) {
 void FuncLowering::open(Op op, const BlockType& block, llvm::BasicBlock* otherwise) {
   const auto params = block_params(block);
   Control c{op, block, nullptr, otherwise, {}, {}, stack_.size() - params.size()};
+  if (osr_) save_operands(c.height);
   if (op == Op::loop) {
     c.label = new_block("loop");
     add_phis(c, params);
@@ -185,8 +199,10 @@ void FuncLowering::open(Op op, const BlockType& block, llvm::BasicBlock* otherwi
       c.phis[i]->addIncoming(stack_[c.height + i], b_.GetInsertBlock());
       stack_[c.height + i] = c.phis[i];
     }
+    if (osr_ && osr_->offset == offset_) enter_loop(c);
     b_.CreateBr(c.label);
     switch_to(c.label);
+    if (osr_) reload_operands(c.height);
   } else {
     c.params.assign(stack_.begin() + static_cast<std::ptrdiff_t>(c.height), stack_.end());
     if (!controls_.empty()) {
@@ -204,6 +220,7 @@ void FuncLowering::else_branch() {
   switch_to(c.otherwise);
   c.otherwise = nullptr;
   stack_.resize(c.height);
+  if (osr_) reload_operands(c.height);
   stack_.insert(stack_.end(), c.params.begin(), c.params.end());
   reachable_ = true;
 }
@@ -224,6 +241,7 @@ void FuncLowering::close() {
     return;
   }
   switch_to(c.label);
+  if (osr_) reload_operands(c.height);
   stack_.insert(stack_.end(), c.phis.begin(), c.phis.end());
   if (controls_.empty()) return_results();
 }

@@ -3,10 +3,13 @@
 // memory.cpp, tables.cpp, numeric.cpp, simd.cpp and atomics.cpp; this class is what they share. Does not
 // optimise and does not emit code.
 #pragma once
+#include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "engine/reader.h"
+#include "jit/lower/osr.h"
 #include "jit/lower/plan.h"
 #include "jit/lower/unit.h"
 
@@ -36,6 +39,8 @@ class FuncLowering {
   using Value = llvm::Value*;
 
   FuncLowering(Unit& unit, const ModulePlan& plan, FuncIdx func);
+  // The variant that begins at a loop's head with the interpreter's frame, and its entry.
+  FuncLowering(Unit& unit, const ModulePlan& plan, const OsrLoop& loop);
   // Defines the function in the unit. Errors only when the code does not decode (callers pass validated
   // modules).
   Result<void> run();
@@ -128,6 +133,7 @@ class FuncLowering {
 
  private:
   Result<void> prologue(CodeReader& reader);
+  void declare_locals(const std::vector<LocalRun>& runs);
   void declare_local(ValType type, Value initial);
   void step(const Instr& instr);
   void skip(const Instr& instr);
@@ -155,6 +161,22 @@ class FuncLowering {
   u32 results_buffer_slots_ = 0;
   u64 offset_ = 0;  // of the instruction being lowered
   bool reachable_ = true;
+
+  // On-stack replacement (osr_lowering.cpp): the function is lowered as always, but control comes in at the
+  // loop's head. Values made before it do not dominate what follows, so operands below each label go through
+  // cells.
+  void declare_frame_locals(const std::vector<LocalRun>& runs);
+  void leave_osr_entry();
+  void enter_loop(Control& loop);
+  void save_operands(size_t count);
+  void reload_operands(size_t count);
+  Value load_frame_slot(u32 slot, llvm::Type* type);
+  Value operand_cell(size_t index, llvm::Type* type);
+  std::optional<OsrLoop> osr_;
+  Value osr_frame_ = nullptr;
+  llvm::BasicBlock* osr_entry_ = nullptr;  // ends with the jump to the loop
+  u32 osr_operands_ = 0;                   // the frame's first operand slot
+  std::map<std::pair<size_t, llvm::Type*>, Value> operand_cells_;
   u32 skipped_blocks_ = 0;  // open inside unreachable code
 };
 

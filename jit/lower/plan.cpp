@@ -14,6 +14,7 @@ namespace {
 // What one pass over a function's code finds.
 struct Survey {
   bool has_lowering = true;  // every instruction
+  bool has_try = false;      // contains try or try_table
   bool tail_calls = false;   // contains some
   u64 weight = 0;            // about how many LLVM instructions and phi operands it becomes
 };
@@ -55,6 +56,7 @@ class Surveyor {
   void add(const Instr& i) {
     ++survey_.weight;
     survey_.has_lowering = lowering_of(i.op) != nullptr;
+    survey_.has_try |= i.op == Op::try_ || i.op == Op::try_table;
     if (i.op == Op::return_call) tail_targets_[i.index] = true;
     if (i.op == Op::return_call || i.op == Op::return_call_indirect || i.op == Op::return_call_ref)
       survey_.tail_calls = true;
@@ -113,6 +115,20 @@ Result<void> plan_functions(ModulePlan& plan, const CompileRequest& request) {
   return {};
 }
 
+// Handlers of exceptions keep operands where only the function's beginning has put them: no entry at loops.
+Result<void> plan_loops(ModulePlan& plan, const CompileRequest& request) {
+  const u64 limit = plan.options.max_function_weight;
+  for (const OsrLoop& loop : request.loops) {
+    std::vector<bool> tail_targets(plan.wide.size());
+    TRY_ASSIGN(const Survey survey, Surveyor(*plan.module, loop.function, tail_targets).run(limit));
+    if (!survey.has_lowering || survey.has_try || survey.weight > limit) continue;
+    plan.loops.push_back(loop);
+    for (size_t f = 0; f < tail_targets.size(); ++f)
+      if (tail_targets[f]) plan.wide[f] = true;
+  }
+  return {};
+}
+
 }  // namespace
 
 ModulePlan::ModulePlan(const CompileRequest& request)
@@ -130,6 +146,7 @@ std::string symbol_name(FuncIdx f) { return fmt::format("f{}", f.value); }
 Result<ModulePlan> make_plan(const CompileRequest& request) {
   ModulePlan plan(request);
   TRY(plan_functions(plan, request));
+  TRY(plan_loops(plan, request));
   return plan;
 }
 

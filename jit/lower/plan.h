@@ -22,6 +22,7 @@ struct ModulePlan {
   std::vector<bool> compiled;       // by function index: in this image; the others are called through their
                                     // FuncRef
   std::vector<bool> wide;           // makes tail calls or is the target of one: NativeSignature::wide_type
+  std::vector<OsrLoop> loops;       // entered there too
   std::string notice;               // what the budget left out; empty: nothing
   std::vector<bool> native_import;  // by imported function: HostFuncDesc::native is called directly
 

@@ -24,13 +24,6 @@ V load_slot(Unit& u, Builder& b, V slots, u64 slot, ValType type) {
   return load;
 }
 
-// Slots that a list of values takes, the first `n` of them.
-u64 slots_before(const std::vector<ValType>& types, size_t n) {
-  u64 slots = 0;
-  for (size_t i = 0; i < n && i < types.size(); ++i) slots += types[i].slots();
-  return slots;
-}
-
 // The store: through the defining instance, or the host function's record. FuncRef::vmctx of a host function is
 // null, and its `code` is the HostFunc.
 V store_of(Unit& u, Builder& b, V self) {
@@ -39,16 +32,33 @@ V store_of(Unit& u, Builder& b, V self) {
   return u.load(b, u.ptr(), b.CreateSelect(b.CreateIsNull(vm), host, vm), 0, AliasClass::runtime);
 }
 
-// u32 (FuncRef* self, Slot* slots): enters the inner function through the entry stub.
-void lower_array_entry(Unit& u, const ThunkNames& names, llvm::Function* inner) {
-  auto* fn = u.function(names.array_entry, llvm::FunctionType::get(u.i32(), {u.ptr(), u.ptr()}, false),
-                        llvm::CallingConv::C);
+}  // namespace
+
+u64 slots_before(const std::vector<ValType>& types, size_t n) {
+  u64 slots = 0;
+  for (size_t i = 0; i < n && i < types.size(); ++i) slots += types[i].slots();
+  return slots;
+}
+
+void lower_array_entry(Unit& u, const std::string& name, llvm::Function* inner) {
+  auto* fn =
+      u.function(name, llvm::FunctionType::get(u.i32(), {u.ptr(), u.ptr()}, false), llvm::CallingConv::C);
   Builder b = start(u, fn);
   V self = fn->getArg(0);
   V vm = u.load(b, u.ptr(), self, offsetof(FuncRef, vmctx), AliasClass::runtime);
   V store = u.store_context(b, vm);
   b.CreateRet(u.call_helper(b, store, Helper::tenon_jit_enter, {self, fn->getArg(1), inner, store}));
 }
+
+void store_register_results(Unit& u, Builder& b, const FuncType& type, V call, V slots) {
+  if (type.results.size() == 1) u.store(b, call, slots, 0, AliasClass::runtime);
+  if (type.results.size() > 1)
+    for (unsigned i = 0; i < kRegisterResults; ++i)
+      u.store(b, b.CreateExtractValue(call, i), slots, slots_before(type.results, i) * sizeof(Slot),
+              AliasClass::runtime);
+}
+
+namespace {
 
 // Arguments from slots, the native call, results to slots.
 llvm::Function* lower_inner(Unit& u, const ThunkNames& names, const FuncType& type) {
@@ -70,11 +80,7 @@ llvm::Function* lower_inner(Unit& u, const ThunkNames& names, const FuncType& ty
   V entry = u.load(b, u.ptr(), self, offsetof(FuncRef, native_entry), AliasClass::runtime);
   auto* call = call_native_entry(b, signature, false, entry,
                                  native_arguments(u, b, signature, false, context, results, values, store));
-  if (type.results.size() == 1) u.store(b, call, slots, 0, AliasClass::runtime);
-  if (type.results.size() > 1)
-    for (unsigned i = 0; i < kRegisterResults; ++i)
-      u.store(b, b.CreateExtractValue(call, i), slots, slots_before(type.results, i) * sizeof(Slot),
-              AliasClass::runtime);
+  store_register_results(u, b, type, call, slots);
   b.CreateRetVoid();
   return fn;
 }
@@ -128,7 +134,7 @@ void lower_native_entry(Unit& u, const ThunkNames& names, const FuncType& type) 
 
 void lower_thunks(Unit& unit, const FuncType& type) {
   const ThunkNames names(signature_key(type));
-  lower_array_entry(unit, names, lower_inner(unit, names, type));
+  lower_array_entry(unit, names.array_entry, lower_inner(unit, names, type));
   lower_native_entry(unit, names, type);
 }
 

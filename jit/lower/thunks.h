@@ -18,4 +18,12 @@ struct ThunkNames {
 
 void lower_thunks(Unit& unit, const FuncType& type);
 
+// Parts that entries of on-stack replacement share (osr.h).
+u64 slots_before(const std::vector<ValType>& types, size_t n);  // slots of the first n values
+// u32 (FuncRef* self, Slot* slots): enters void inner(self, slots) through the entry stub.
+void lower_array_entry(Unit& unit, const std::string& name, llvm::Function* inner);
+// What a native call gave in registers, to the first slots.
+void store_register_results(Unit& unit, llvm::IRBuilder<>& b, const FuncType& type, llvm::Value* call,
+                            llvm::Value* slots);
+
 }  // namespace tenon::jit

@@ -34,7 +34,11 @@ TEST(GeneratedJit, AgreesWithTheInterpreter) {
     const std::vector<u8> bytes = test::ModuleGenerator(test::entropy_of(seed, 1200)).module();
     JitOptions options;
     options.opt_level = seed % 4 == 0 ? 0 : 2;
-    ASSERT_EQ(run(bytes, std::nullopt), run(bytes, options)) << "seed " << seed;
+    const std::string interpreted = run(bytes, std::nullopt);
+    ASSERT_EQ(interpreted, run(bytes, options)) << "seed " << seed;
+    options.eager = false;
+    options.tiering = {.automatic = true, .stress = true};
+    ASSERT_EQ(interpreted, run(bytes, options)) << "tiers change at the first chance, seed " << seed;
   }
 }
 

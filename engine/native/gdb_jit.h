@@ -1,0 +1,12 @@
+// GDB's JIT interface (GDB manual, "JIT Compilation Interface"): a small ELF file in memory for each CodeObject,
+// with a symbol for each function.
+#pragma once
+
+namespace tenon {
+
+class CodeObject;
+
+void gdb_register(const CodeObject& code);
+void gdb_unregister(const CodeObject& code);
+
+}  // namespace tenon
