@@ -46,15 +46,16 @@ class TailCalls : public testing::Test {
   Linker linker_;
 };
 
-// (n, sum) → sum + 3 for each pair of calls: the callee takes more arguments than the caller.
+// (n, sum) → sum + 3 for each pair of calls: the callee takes more arguments than the caller, some in memory.
 std::string pair_of_tiers() {
   return R"(
   (func $compiled (export "compiled") (param i64 i64) (result i64)
     (if (i64.eqz (local.get 0)) (then (return (local.get 1))))
-    (return_call $interpreted (f64.const 1) (i32.const 1) (i32.const 2) (i32.const 3) (i64.sub (local.get 0) (i64.const 1)) (i64.add (local.get 1) (i64.const 1))))
-  (func $interpreted (export "interpreted") (param f64 i32 i32 i32 i64 i64) (result i64)
-    (if (i64.eqz (local.get 4)) (then (return (local.get 5))))
-    (return_call $compiled (i64.sub (local.get 4) (i64.const 1)) (i64.add (local.get 5) (i64.const 2))))" +
+    (return_call $interpreted (f64.const 1) (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5)
+      (i32.const 6) (i32.const 7) (i64.sub (local.get 0) (i64.const 1)) (i64.add (local.get 1) (i64.const 1))))
+  (func $interpreted (export "interpreted") (param f64 i32 i32 i32 i32 i32 i32 i32 i64 i64) (result i64)
+    (if (i64.eqz (local.get 8)) (then (return (local.get 9))))
+    (return_call $compiled (i64.sub (local.get 8) (i64.const 1)) (i64.add (local.get 9) (i64.const 2))))" +
          too_large() + R"()
   (func (export "from_compiled") (param i64 i64) (result i64)
     (i64.add (call $compiled (local.get 0) (local.get 1)) (i64.const 0)))
