@@ -21,6 +21,8 @@ NativeTier::NativeTier(Store& store, NativeOptions options)
 }
 
 NativeTier::~NativeTier() {
+  if (options_.compiled)
+    for (const auto& module : tiering_.modules()) options_.compiled(*module);
   for (auto* node : memory_nodes_) guarded_memories().remove(node);
 }
 
@@ -55,7 +57,8 @@ Result<void> NativeTier::compile(const CompileRequest& request, ModuleCode::Vari
 void NativeTier::compile_whole(const Module& module, ModuleCode::Variant& code) {
   const std::lock_guard lock(code.compile_mutex());
   if (code.compiled_whole() || code.compile_failed) return;
-  const CompileRequest request{&module, code.config(), options_, store_.engine().options().decode, {}, {}, {}};
+  const CompileRequest request{&module, code.config(), options_, store_.engine().options().decode, {}, {},
+                               {}};
   if (auto done = compile(request, code); !done) {
     code.compile_failed = true;
     notify(done.error().message + ": interpreted");

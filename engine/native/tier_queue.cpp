@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "engine/native/native_tier.h"
 #include "engine/reader.h"
 #include "engine/runtime/jit_plugin.h"
 #include "engine/runtime/plugin.h"
@@ -123,7 +124,7 @@ TierJob TierQueue::take() {
 
 // Null: there is none.
 CompileFn TierQueue::compiler(const TierJob& job) {
-  if (job.compile) return job.compile;
+  if (job.compile != &compile_by_plugin) return job.compile;
   const auto plugin = jit_plugin();
   if (!plugin) {
     give_up(plugin.error());

@@ -15,7 +15,7 @@ struct TierJob {
   ModuleCode::Variant* code;  // of the module
   CompileOptions options;
   DecodeOptions decode;
-  CompileFn compile = nullptr;          // null: the plugin's
+  CompileFn compile;
   std::vector<FuncIdx> functions = {};  // without code yet
   std::vector<OsrLoop> loops = {};
 };

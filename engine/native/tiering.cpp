@@ -41,7 +41,13 @@ Tiering::Tiering(Store& store, TieringOptions options, CompileOptions compile_op
 }
 
 void Tiering::adopt(Instance& instance, ModuleCode::Variant& code) {
-  guests_.try_emplace(instance.vm(), Guest{&instance, &code});
+  guests_.try_emplace(instance.vm(), Guest{instance.shared_module(), &code});
+}
+
+std::vector<std::shared_ptr<const Module>> Tiering::modules() const {
+  std::vector<std::shared_ptr<const Module>> out;
+  for (const auto& [vm, guest] : guests_) out.push_back(guest.module);
+  return out;
 }
 
 Tiering::Guest* Tiering::guest_of(const FuncRef& func) {
@@ -50,7 +56,7 @@ Tiering::Guest* Tiering::guest_of(const FuncRef& func) {
 }
 
 TierJob Tiering::new_job(Guest& guest) const {
-  return {.module = guest.instance->shared_module(),
+  return {.module = guest.module,
           .code = guest.code,
           .options = compile_options_,
           .decode = store_.engine().options().decode,
@@ -73,17 +79,17 @@ ArrayEntry Tiering::sample(FuncRef& func, u64 loop) {
   if (loop != 0)
     if (ArrayEntry entry = guest->code->loop_entry({f, static_cast<u32>(loop)})) return entry;
   if (options_.stress) return nullptr;
-  if (guest->heat.empty()) guest->heat.resize(guest->instance->module().functions.size());
+  if (guest->heat.empty()) guest->heat.resize(guest->module->functions.size());
   u16& heat = guest->heat[f.value];
   if (heat != 0xffff) ++heat;
-  if (++guest->samples < kWarmUp || heat < threshold(guest->instance->module(), f)) return nullptr;
+  if (++guest->samples < kWarmUp || heat < threshold(*guest->module, f)) return nullptr;
   if (TierJob job = job_for(*guest, f, loop); !is_empty(job)) TierQueue::of_process().add(std::move(job));
   if (guest->samples >= kRest && !std::exchange(guest->rest_asked, true)) ask_for_rest(*guest);
   return nullptr;
 }
 
 void Tiering::ask_for_rest(Guest& guest) const {
-  const Module& module = guest.instance->module();
+  const Module& module = *guest.module;
   TierJob job = new_job(guest);
   u64 bytes = 0;
   for (u32 f = module.imported_functions; f < module.functions.size(); ++f) {
@@ -103,9 +109,9 @@ void Tiering::compile_now(FuncRef& func, u64 loop) {
   Guest* guest = guest_of(func);
   if (!guest) return;
   const FuncIdx f{func.index};
-  if (guest->heat.empty()) guest->heat.resize(guest->instance->module().functions.size());
+  if (guest->heat.empty()) guest->heat.resize(guest->module->functions.size());
   const bool first = std::exchange(guest->heat[f.value], 1) == 0;
-  if (loop == 0 && first && has_loop(guest->instance->module(), f)) return;
+  if (loop == 0 && first && has_loop(*guest->module, f)) return;
   // What cannot be compiled stays interpreted.
   if (const TierJob job = job_for(*guest, f, loop); !is_empty(job))
     static_cast<void>(compile_and_publish(job, compile_));

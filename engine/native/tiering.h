@@ -18,19 +18,20 @@ struct TieringOptions {
 
 class Tiering {
  public:
-  // `compile` may be null: the plugin's, once it is loaded.
   Tiering(Store& store, TieringOptions options, CompileOptions compile_options, CompileFn compile);
 
   // Compiled code of the instance is in `code`.
   void adopt(Instance& instance, ModuleCode::Variant& code);
   // Compiler::sample, when what was published has been taken up.
   ArrayEntry sample(FuncRef& func, u64 loop);
+  // Of the instances that can have code.
+  std::vector<std::shared_ptr<const Module>> modules() const;
   // Under stress, before sample(): compiles what sample() is about to be asked for.
   void compile_now(FuncRef& func, u64 loop);
 
  private:
   struct Guest {
-    Instance* instance;
+    std::shared_ptr<const Module> module;
     ModuleCode::Variant* code;
     std::vector<u16> heat = {};  // samples by function
     u64 samples = 0;
