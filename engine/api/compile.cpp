@@ -32,7 +32,7 @@ Result<std::vector<u8>> compile_module(const tenon_config& config, const Module&
   TRY_ASSIGN(
       CompiledImage compiled,
       jit->compile(
-          {&module, expected_config(module, checks_of(config)), options, config.options.decode, {}, {}}));
+          {&module, expected_config(module, checks_of(config)), options, config.options.decode, {}, {}, {}}));
   if (!compiled.notice.empty()) fmt::print(stderr, "tenon: {}\n", compiled.notice);
   TRY_ASSIGN(auto code, CodeObject::load(module, std::move(compiled.image)));
   return write_artefact(module.bytes(), {&code, 1}, {cpu, config.opt_level});
