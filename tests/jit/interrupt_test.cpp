@@ -7,7 +7,6 @@
 namespace tenon::jit {
 namespace {
 
-using testing::Contains;
 using testing::ElementsAre;
 
 // The last function is too large to be compiled in the tests.

@@ -9,8 +9,6 @@
 namespace tenon::jit {
 namespace {
 
-using testing::ElementsAre;
-
 Guest::Options automatic(bool stress, u8 level = 2) {
   Guest::Options o;
   o.jit.eager = false;
