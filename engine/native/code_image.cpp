@@ -9,8 +9,8 @@
 namespace tenon {
 namespace {
 
-constexpr std::string_view kSectionNames[] = {"functions", "entries", "lines",   "loops",
-                                              "thunks",    "config",  "strings", "code"};
+constexpr std::string_view kSectionNames[] = {"functions", "entries",  "lines",  "loops",   "thunks",
+                                              "frames",    "landings", "config", "strings", "code"};
 static_assert(std::size(kSectionNames) == static_cast<size_t>(ImageSection::count));
 
 std::unexpected<Error> damaged(std::string what) {
@@ -83,6 +83,8 @@ class Checker {
     TRY(take(ImageSection::lines, view_.lines));
     TRY(take(ImageSection::loops, view_.loops));
     TRY(take(ImageSection::thunks, view_.thunks));
+    TRY(take(ImageSection::frames, view_.frames));
+    TRY(take(ImageSection::landings, view_.landings));
     TRY(take(ImageSection::code, view_.code));
     const auto strings = bytes_of(ImageSection::strings);
     view_.strings = {reinterpret_cast<const char*>(strings.data()), strings.size()};
@@ -90,6 +92,7 @@ class Checker {
       return damaged("its configuration is damaged");
     TRY(check_functions());
     TRY(check_thunks());
+    TRY(check_unwinding());
     return std::move(view_);
   }
 
@@ -168,6 +171,22 @@ class Checker {
     return {};
   }
 
+  Result<void> check_unwinding() {
+    u32 end = 0;
+    for (const CodeFrame& f : view_.frames) {
+      if (f.begin < end || f.end < f.begin || f.end > view_.code.size())
+        return damaged("the table of frames is damaged");
+      end = f.end;
+    }
+    end = 0;
+    for (const CodeLanding& l : view_.landings) {
+      if (l.begin < end || l.end < l.begin || l.end > view_.code.size() || l.pad >= view_.code.size())
+        return damaged("the table of landing pads is damaged");
+      end = l.end;
+    }
+    return {};
+  }
+
   std::span<const u8> image_;
   u32 functions_;
   ImageView view_;
@@ -202,6 +221,8 @@ std::vector<u8> write_image(const ImageParts& parts) {
   put_rows(ImageSection::lines, parts.lines);
   put_rows(ImageSection::loops, parts.loops);
   put_rows(ImageSection::thunks, parts.thunks);
+  put_rows(ImageSection::frames, parts.frames);
+  put_rows(ImageSection::landings, parts.landings);
   put_rows(ImageSection::config, write_config(parts.config));
   put_rows(ImageSection::strings, parts.strings);
   put_rows(ImageSection::code, parts.code);

@@ -45,7 +45,31 @@ struct CodeThunk {
   u32 key_offset, key_size;
   u32 array_entry, native_entry;
 };
-enum class ImageSection : u8 { functions, entries, lines, loops, thunks, config, strings, code, count };
+// Where a function keeps its caller's registers: each in order rbx, r12, r13, r14, r15, as a number of 8-byte
+// words below the caller's stack pointer (which is the frame pointer plus 16); 0: it does not touch it.
+struct CodeFrame {
+  u32 begin, end;
+  std::array<u8, 5> saved;
+  std::array<u8, 3> padding{};
+};
+// Exceptions that come out of a call whose return address lies in (begin, end] go on at `pad`.
+struct CodeLanding {
+  u32 begin, end;
+  u32 pad;
+};
+enum class ImageSection : u8 {
+  functions,
+  entries,
+  lines,
+  loops,
+  thunks,
+  frames,
+  landings,
+  config,
+  strings,
+  code,
+  count
+};
 
 // The start of an image; little-endian. The code section is the last one and begins at a multiple of
 // kCodeAlignment, so that it can be mapped from a file.
@@ -72,6 +96,8 @@ struct ImageView {
   std::span<const CodeLine> lines;          // sorted by pc
   std::span<const CodeLoop> loops;
   std::span<const CodeThunk> thunks;
+  std::span<const CodeFrame> frames;      // of functions and thunks, sorted by begin, disjoint
+  std::span<const CodeLanding> landings;  // likewise
   CodeConfig config;
   std::string_view strings;
   std::span<const u8> code;
@@ -90,6 +116,8 @@ struct ImageParts {
   std::vector<CodeLine> lines;
   std::vector<CodeLoop> loops;
   std::vector<CodeThunk> thunks;
+  std::vector<CodeFrame> frames;
+  std::vector<CodeLanding> landings;
   CodeConfig config;
   std::string strings;
   std::vector<u8> code;

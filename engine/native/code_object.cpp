@@ -86,4 +86,23 @@ std::optional<TraceFrame> CodeObject::frame_at(u64 pc) const {
   return TraceFrame{&module_, FuncIdx{f->func}, wasm};
 }
 
+namespace {
+
+// The row of a table sorted by `begin` that holds `offset`.
+template <class Row>
+const Row* find_row(std::span<const Row> rows, u64 offset) {
+  auto row =
+      std::upper_bound(rows.begin(), rows.end(), offset, [](u64 o, const Row& r) { return o < r.begin; });
+  return row == rows.begin() || offset >= (--row)->end ? nullptr : &*row;
+}
+
+}  // namespace
+
+const CodeFrame* CodeObject::frame_of(u64 return_address) const {
+  return find_row(view_.frames, return_address - 1 - reinterpret_cast<u64>(base_));
+}
+const CodeLanding* CodeObject::landing_of(u64 return_address) const {
+  return find_row(view_.landings, return_address - 1 - reinterpret_cast<u64>(base_));
+}
+
 }  // namespace tenon

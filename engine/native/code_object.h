@@ -36,6 +36,9 @@ class CodeObject {
   std::string_view key(const CodeThunk& t) const { return view_.text(t.key_offset, t.key_size); }
   // The Wasm frame that executes the instruction holding `pc`; nothing for thunks.
   std::optional<TraceFrame> frame_at(u64 pc) const;
+  // What unwinding needs, by return address; null: no row. See code_image.h.
+  const CodeFrame* frame_of(u64 return_address) const;
+  const CodeLanding* landing_of(u64 return_address) const;
   // All bytes of the image, for writing it to a file.
   std::span<const u8> image() const { return image_; }
 

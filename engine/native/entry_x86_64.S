@@ -58,4 +58,37 @@ tenon_jit_leave:                    # (rdi store, esi status)
     jmp .Lleave
     .size tenon_jit_leave, . - tenon_jit_leave
 
+# tenon_jit_throw, tenon_jit_rethrow, tenon_jit_reraise (engine/native/unwind.h): the registers as the calling
+# frame has them go into a CallerState; its function gives the landing pad, and the registers of that frame.
+    .macro UNWINDING name, find
+    .globl \name
+    .hidden \name
+    .type \name, @function
+    .p2align 4
+\name:
+    pushq %rbp
+    movq %rsp, %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    subq $8, %rsp
+    movq %rsp, %rdx
+    callq \find
+    movq 8(%rsp), %r15
+    movq 16(%rsp), %r14
+    movq 24(%rsp), %r13
+    movq 32(%rsp), %r12
+    movq 40(%rsp), %rbx
+    movq 48(%rsp), %rbp
+    movq (%rsp), %rsp
+    jmpq *%rax
+    .size \name, . - \name
+    .endm
+
+    UNWINDING tenon_jit_throw, tenon_jit_find_handler
+    UNWINDING tenon_jit_rethrow, tenon_jit_find_next_handler
+    UNWINDING tenon_jit_reraise, tenon_jit_find_handler_of_status
+
     .section .note.GNU-stack,"",@progbits

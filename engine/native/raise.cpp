@@ -21,12 +21,6 @@ extern "C" void __asan_handle_no_return();
 #endif
 
 namespace tenon {
-namespace {
-
-struct NativeFrame {
-  const NativeFrame* outer;
-  u64 return_address;
-};
 
 void append_frame(TrapRecord& record, u64 pc, u64 known_offset) {
   const RangeSet::Node* node = code_ranges().find(pc);
@@ -36,6 +30,8 @@ void append_frame(TrapRecord& record, u64 pc, u64 known_offset) {
   if (known_offset != 0) frame->offset = known_offset;
   record.frames.push_back(*frame);
 }
+
+namespace {
 
 // Appends the compiled frames from `frame` (a C++ function's, or a compiled one's) out to the entry stub.
 // `first_offset` is the module offset of the innermost one when it is known.
@@ -169,13 +165,13 @@ void tenon_jit_raise_at(VMContext* vm, u64 site, u64 index) {
   leave_by_trap(vm->store, this_frame(__builtin_frame_address(0)), site);
 }
 
-void tenon_jit_reraise(StoreContext* store, u32 status) {
+void leave_with(StoreContext* store, const NativeFrame* frame, Status status) {
   TENON_FORGET_FRAMES();
-  append_backtrace(store->store->trap(), this_frame(__builtin_frame_address(0)), 0);
-  tenon_jit_leave(store, static_cast<Status>(status));
+  if (frame) append_backtrace(store->store->trap(), frame, 0);
+  tenon_jit_leave(store, status);
 }
 
-void tenon_jit_resume_call(FuncRef* self, Slot* slots, u32 status) {
+u32 tenon_jit_resume_call(FuncRef* self, Slot* slots, u32 status) {
   StoreContext* store = self->vmctx ? self->vmctx->store : static_cast<HostFunc*>(self->code)->store;
   if (static_cast<Status>(status) == Status::tail_call) {
     // The thunk that called this took the place of its own caller when that was a tail call too. When nothing
@@ -183,9 +179,9 @@ void tenon_jit_resume_call(FuncRef* self, Slot* slots, u32 status) {
     // each other never nest.
     const NativeFrame* thunk = this_frame(__builtin_frame_address(0))->outer;
     if (is_entered_from_stub(thunk->outer)) tenon_jit_leave(store, Status::tail_call);
-    status = static_cast<u32>(store->store->finish_tail_calls(slots));
+    return static_cast<u32>(store->store->finish_tail_calls(slots));
   }
-  if (static_cast<Status>(status) != Status::ok) tenon_jit_reraise(store, status);
+  return status;
 }
 
 u32 tenon_jit_is_subtype(VMContext* vm, u32 sub, u32 super) {

@@ -7,6 +7,7 @@
 
 #include "engine/native/entry.h"
 #include "engine/native/raise.h"
+#include "engine/native/unwind.h"
 #include "engine/runtime/bulk.h"
 #include "engine/runtime/store.h"
 #include "engine/runtime/wait.h"

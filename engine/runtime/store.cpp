@@ -298,10 +298,22 @@ bool holds_object(ValType t, const TypeRegistry& types) {
   return t.is_ref() && types.top_of(t.heap()) != HeapType(AbstractHeap::func);
 }
 
-// Registers that survive calls may hold references: push them, then scan from here up.
+// Registers that survive calls may hold references of compiled frames: put them on the stack, then scan from
+// there up.
 __attribute__((noinline, no_sanitize("address", "thread"))) void mark_native_stack(Marker& marker,
                                                                                    const u8* base) {
+#if defined(__x86_64__)
+  u64 registers[6];
+  asm volatile(
+      "movq %%rbx, (%0)\n\tmovq %%rbp, 8(%0)\n\tmovq %%r12, 16(%0)\n\tmovq %%r13, 24(%0)\n\t"
+      "movq %%r14, 32(%0)\n\tmovq %%r15, 40(%0)"
+      :
+      : "a"(registers)
+      : "memory");
+  marker.mark_range(registers, registers + std::size(registers));
+#else
   __builtin_unwind_init();
+#endif
   marker.mark_range(__builtin_frame_address(0), base);
 }
 

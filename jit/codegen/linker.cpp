@@ -9,6 +9,8 @@
 #include <cstring>
 #include <tuple>
 
+#include "jit/codegen/unwind_tables.h"
+
 namespace tenon::jit {
 namespace {
 
@@ -22,7 +24,7 @@ std::unexpected<Error> link_error(llvm::Error error) { return link_error(llvm::t
 
 u64 aligned(u64 n, u64 to) { return (n + to - 1) / to * to; }
 
-// Sections of the image, in their order. Backtraces and traps need no unwind tables.
+// Sections of the image, in their order. Unwind tables become rows (unwind_tables.h).
 enum class Group : u8 { text, cold_text, constants, none };
 
 Group group_of(const ELFSectionRef& section) {
@@ -35,7 +37,7 @@ Group group_of(const ELFSectionRef& section) {
     return Group::none;
   }
   if (!(flags & llvm::ELF::SHF_EXECINSTR))
-    return name->starts_with(".eh_frame") ? Group::none : Group::constants;
+    return name->starts_with(".eh_frame") || *name == ".gcc_except_table" ? Group::none : Group::constants;
   return name->starts_with(".text.unlikely") ? Group::cold_text : Group::text;
 }
 
@@ -205,6 +207,19 @@ Result<void> ObjectLinker::collect_lines(const Object& object) {
   return {};
 }
 
+Result<void> ObjectLinker::collect_unwinding(const Object& object) {
+  std::optional<Error> failed;
+  auto place = [&](const ELFSymbolRef& symbol) -> std::optional<u64> {
+    auto found = find(object, symbol);
+    if (found) return *found;
+    failed = found.error();
+    return std::nullopt;
+  };
+  TRY(read_unwind_tables(*object.file, place, parts_));
+  if (failed) return std::unexpected(*failed);
+  return {};
+}
+
 // Of several rows at one address the last one counts, the end of what lies before least.
 void ObjectLinker::sort_lines() {
   std::ranges::sort(rows_, {}, [](const Row& r) { return std::tuple(r.pc, r.begins, r.order); });
@@ -221,8 +236,11 @@ Result<ImageParts> ObjectLinker::link() {
   for (const Object& o : objects_) {
     TRY(copy_and_relocate(o));
     TRY(collect_lines(o));
+    TRY(collect_unwinding(o));
   }
   sort_lines();
+  std::ranges::sort(parts_.frames, {}, &CodeFrame::begin);
+  std::ranges::sort(parts_.landings, {}, &CodeLanding::begin);
   return std::move(parts_);
 }
 

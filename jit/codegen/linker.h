@@ -37,6 +37,7 @@ class ObjectLinker {
   Result<void> relocate(const Object& object, const llvm::object::RelocationRef& relocation, u64 section);
   Result<std::optional<u64>> find(const Object& object, const llvm::object::ELFSymbolRef& symbol) const;
   Result<void> collect_lines(const Object& object);
+  Result<void> collect_unwinding(const Object& object);
 
   void sort_lines();
 

@@ -23,29 +23,29 @@ Value FuncLowering::func_ref(FuncIdx f) {
 }
 
 // One buffer serves all calls of a function: results are read as soon as the call returns.
-Value FuncLowering::results_buffer(const FuncType& type) {
-  const u32 slots = memory_result_slots(type);
-  if (!results_buffer_) {
+Value FuncLowering::slot_buffer(u32 slots) {
+  if (!slot_buffer_) {
     llvm::IRBuilder<> at(entry_, entry_->begin());
-    results_buffer_ = at.CreateAlloca(unit_.i64(), at.getInt32(slots), "results");
-    results_buffer_slots_ = slots;
+    slot_buffer_ = at.CreateAlloca(unit_.i64(), at.getInt32(slots), "slots");
+    slot_buffer_slots_ = slots;
   }
-  if (slots > results_buffer_slots_) {
-    results_buffer_->setOperand(0, b_.getInt32(slots));
-    results_buffer_slots_ = slots;
+  if (slots > slot_buffer_slots_) {
+    slot_buffer_->setOperand(0, b_.getInt32(slots));
+    slot_buffer_slots_ = slots;
   }
-  return results_buffer_;
+  return slot_buffer_;
 }
 
 void FuncLowering::call_native(const FuncType& type, Value entry, Value native_context) {
   const NativeSignature signature(unit_.context(), type);
-  Value results = signature.has_results_pointer ? results_buffer(type) : nullptr;
+  Value results = signature.has_results_pointer ? slot_buffer(memory_result_slots(type)) : nullptr;
   auto* known = llvm::dyn_cast<llvm::Function>(entry);
   const bool wide = known && known->getFunctionType() == signature.wide_type;
   const auto values = pop_n(type.params.size());
-  auto* call = call_native_entry(
-      b_, signature, wide, entry,
+  llvm::CallBase* call = call_or_invoke(
+      wide ? signature.wide_type : signature.type, entry,
       native_arguments(unit_, b_, signature, wide, native_context, results, values, store_context_));
+  call->setCallingConv(kNativeConvention);
   if (type.results.size() == 1) push(call);
   if (type.results.size() < 2) return;
   push(b_.CreateExtractValue(call, 0));
@@ -84,7 +84,7 @@ Value FuncLowering::scratch_slot() {
   return scratch_;
 }
 
-Value FuncLowering::call_helper(Helper helper, llvm::ArrayRef<Value> args) {
+llvm::CallInst* FuncLowering::call_helper(Helper helper, llvm::ArrayRef<Value> args) {
   return unit_.call_helper(b_, store_context_, helper, args);
 }
 

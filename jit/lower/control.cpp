@@ -12,20 +12,12 @@ void lower_if(L& l, const Instr& i) {
   V condition = l.ir().CreateICmpNE(l.pop(), l.i32(0));
   llvm::BasicBlock* then = l.new_block("then");
   llvm::BasicBlock* otherwise = l.new_block("else");
-  l.ir().CreateCondBr(condition, then, otherwise);
+  l.ir().CreateCondBr(condition, then, otherwise, l.branch_weights());
   l.switch_to(then);
   l.open(Op::if_, i.block, otherwise);
 }
 
-// Branches to a label when `condition` holds, else goes on with the same operands.
-void branch_if(L& l, V condition, u32 label) {
-  llvm::BasicBlock* next = l.new_block();
-  llvm::BasicBlock* taken = l.edge_to(label);
-  l.ir().CreateCondBr(condition, taken, next);
-  l.switch_to(next);
-}
-
-void lower_br_if(L& l, const Instr& i) { branch_if(l, l.ir().CreateICmpNE(l.pop(), l.i32(0)), i.index); }
+void lower_br_if(L& l, const Instr& i) { l.branch_if(l.ir().CreateICmpNE(l.pop(), l.i32(0)), i.index); }
 
 void lower_br_table(L& l, const Instr& i) {
   V index = l.pop();
@@ -64,12 +56,12 @@ void lower_global_set(L& l, const Instr& i) {
 
 void lower_br_on_null(L& l, const Instr& i) {
   V ref = l.pop();
-  branch_if(l, l.ir().CreateICmpEQ(ref, l.i64(0)), i.index);
+  l.branch_if(l.ir().CreateICmpEQ(ref, l.i64(0)), i.index);
   l.push(ref);
 }
 
 void lower_br_on_non_null(L& l, const Instr& i) {
-  branch_if(l, l.ir().CreateICmpNE(l.top(), l.i64(0)), i.index);
+  l.branch_if(l.ir().CreateICmpNE(l.top(), l.i64(0)), i.index);
   l.pop();
 }
 
@@ -114,10 +106,9 @@ constexpr Row kRows[] = {
     {Op::drop, [](L& l, const Instr&) { l.pop(); }},
     {Op::select, lower_select},
     {Op::select_t, lower_select},
-    {Op::local_get,
-     [](L& l, const Instr& i) { l.push(l.ir().CreateLoad(l.local_type(i.index), l.local(i.index))); }},
-    {Op::local_set, [](L& l, const Instr& i) { l.ir().CreateStore(l.pop(), l.local(i.index)); }},
-    {Op::local_tee, [](L& l, const Instr& i) { l.ir().CreateStore(l.top(), l.local(i.index)); }},
+    {Op::local_get, [](L& l, const Instr& i) { l.push(l.local(i.index)); }},
+    {Op::local_set, [](L& l, const Instr& i) { l.set_local(i.index, l.pop()); }},
+    {Op::local_tee, [](L& l, const Instr& i) { l.set_local(i.index, l.top()); }},
     {Op::global_get, lower_global_get},
     {Op::global_set, lower_global_set},
     {Op::i32_const, [](L& l, const Instr& i) { l.push(l.i32(static_cast<u32>(i.bits))); }},

@@ -3,7 +3,10 @@
 
 #include <llvm/IR/InlineAsm.h>
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/MDBuilder.h>
 #include <llvm/Transforms/Utils/BasicBlockUtils.h>
+
+#include <algorithm>
 
 #include "jit/lower/native_call.h"
 #include "jit/passes/guest_access.h"
@@ -11,19 +14,29 @@
 
 namespace tenon::jit {
 
+using Value = FuncLowering::Value;
+
 namespace {
 
 std::array<LowerFn, kOpCount> make_lowering_table() {
   std::array<LowerFn, kOpCount> table{};
-  for (auto rows :
-       {control_rows(), call_rows(), memory_rows(), table_rows(), numeric_rows(), simd_rows(), atomic_rows()})
+  for (auto rows : {control_rows(), call_rows(), memory_rows(), table_rows(), numeric_rows(), simd_rows(),
+                    atomic_rows(), reference_rows(), exception_rows()})
     for (const Row& row : rows) table[static_cast<size_t>(row.op)] = row.lower;
   return table;
 }
 
-bool is_call(Op op) {
-  return op == Op::call || op == Op::call_indirect || op == Op::call_ref || op == Op::return_call ||
-         op == Op::return_call_indirect || op == Op::return_call_ref;
+// Whether its code can fault, or call what appends to backtraces.
+bool in_backtraces(Op op) {
+  const OpInfo& info = op_info(op);
+  switch (info.feature) {
+    case Feature::gc:
+    case Feature::exceptions:
+    case Feature::legacy_exceptions: return true;
+    default: break;
+  }
+  return info.width != 0 || op == Op::call || op == Op::call_indirect || op == Op::call_ref ||
+         op == Op::return_call || op == Op::return_call_indirect || op == Op::return_call_ref;
 }
 
 }  // namespace
@@ -46,6 +59,7 @@ Result<void> FuncLowering::run() {
   const Function& f = wasm().functions[func_.value];
   CodeReader reader(wasm(), f.body, f.offset);
   TRY(prologue(reader));
+  find_hints();
   Instr instr;
   while (!controls_.empty() && reader.next(instr)) {
     offset_ = instr.offset;
@@ -60,6 +74,32 @@ Result<void> FuncLowering::run() {
     lower_osr_entry(unit_, *osr_, type_);
   }
   return {};
+}
+
+void FuncLowering::find_hints() {
+  const auto& all = wasm().branch_hints;
+  auto found =
+      std::ranges::lower_bound(all, func_.value, {}, [](const auto& row) { return row.first.value; });
+  if (found != all.end() && found->first == func_) hints_ = found->second;
+}
+
+llvm::MDNode* FuncLowering::branch_weights() {
+  const u64 at = offset_ - wasm().functions[func_.value].offset;
+  while (!hints_.empty() && hints_.front().offset < at) hints_ = hints_.subspan(1);
+  if (hints_.empty() || hints_.front().offset != at) return nullptr;
+  constexpr u32 kLikely = 2000;
+  const bool likely = hints_.front().likely;
+  return llvm::MDBuilder(unit_.context()).createBranchWeights(likely ? kLikely : 1, likely ? 1 : kLikely);
+}
+
+Value FuncLowering::local(u32 index) {
+  if (!known_locals_[index]) known_locals_[index] = b_.CreateLoad(local_types_[index], locals_[index]);
+  return known_locals_[index];
+}
+
+void FuncLowering::set_local(u32 index, Value v) {
+  b_.CreateStore(v, locals_[index]);
+  known_locals_[index] = v;
 }
 
 Result<void> FuncLowering::prologue(CodeReader& reader) {
@@ -105,6 +145,7 @@ void FuncLowering::declare_local(ValType t, Value initial) {
   b_.CreateStore(initial, slot);
   locals_.push_back(slot);
   local_types_.push_back(lowered);
+  known_locals_.push_back(initial);
 }
 
 // The check itself is made when calls and frame are known (jit/passes/stack_check.h).
@@ -140,11 +181,11 @@ void FuncLowering::check_interrupt() {
 }
 
 void FuncLowering::step(const Instr& instr) {
-  // Lines of the debug information are offsets in the module. Only code that can fault or call needs them.
-  const bool in_backtraces = op_info(instr.op).width != 0 || is_call(instr.op);
-  b_.SetCurrentDebugLocation(in_backtraces ? llvm::DebugLoc(llvm::DILocation::get(
-                                                 unit_.context(), static_cast<u32>(offset_), 0, subprogram_))
-                                           : llvm::DebugLoc());
+  // Lines of the debug information are offsets in the module.
+  b_.SetCurrentDebugLocation(
+      in_backtraces(instr.op)
+          ? llvm::DebugLoc(llvm::DILocation::get(unit_.context(), static_cast<u32>(offset_), 0, subprogram_))
+          : llvm::DebugLoc());
   lowering_of(instr.op)(*this, instr);
 }
 
@@ -152,10 +193,15 @@ void FuncLowering::skip(const Instr& instr) {
   switch (instr.op) {
     case Op::block:
     case Op::loop:
-    case Op::if_: ++skipped_blocks_; break;
+    case Op::if_:
+    case Op::try_:
+    case Op::try_table: ++skipped_blocks_; break;
     case Op::else_:
+    case Op::catch_:
+    case Op::catch_all:
       if (skipped_blocks_ == 0) step(instr);
       break;
+    case Op::delegate:
     case Op::end:
       if (skipped_blocks_ == 0)
         step(instr);
@@ -190,7 +236,14 @@ void FuncLowering::add_phis(Control& c, const std::vector<ValType>& types) {
 
 void FuncLowering::open(Op op, const BlockType& block, llvm::BasicBlock* otherwise) {
   const auto params = block_params(block);
-  Control c{op, block, nullptr, otherwise, {}, {}, stack_.size() - params.size()};
+  Control c{.op = op,
+            .type = block,
+            .label = nullptr,
+            .otherwise = otherwise,
+            .phis = {},
+            .params = {},
+            .height = stack_.size() - params.size(),
+            .catches = {}};
   if (osr_) save_operands(c.height);
   if (op == Op::loop) {
     c.label = new_block("loop");
@@ -235,6 +288,7 @@ void FuncLowering::close() {
   Control c = std::move(controls_.back());
   controls_.pop_back();
   stack_.resize(c.height);
+  if (c.dispatch) lower_catches(c);
   reachable_ = !c.label->hasNPredecessors(0);
   if (!reachable_) {
     c.label->eraseFromParent();
@@ -251,6 +305,13 @@ llvm::BasicBlock* FuncLowering::edge_to(u32 label) {
   const size_t n = c.phis.size();
   for (size_t i = 0; i < n; ++i) c.phis[i]->addIncoming(stack_[stack_.size() - n + i], b_.GetInsertBlock());
   return c.label;
+}
+
+void FuncLowering::branch_if(Value condition, u32 label) {
+  llvm::BasicBlock* next = new_block();
+  llvm::BasicBlock* taken = edge_to(label);
+  b_.CreateCondBr(condition, taken, next, branch_weights());
+  continue_in(next);
 }
 
 void FuncLowering::branch_to(u32 label) {
@@ -292,9 +353,9 @@ void FuncLowering::trap_if(Value condition, TrapCode code, Value index) {
   llvm::BasicBlock* cold = new_block("trap");
   llvm::BasicBlock* next = new_block();
   b_.CreateCondBr(condition, cold, next, unit_.unlikely());
-  switch_to(cold);
+  continue_in(cold);
   trap(code, index);
-  switch_to(next);
+  continue_in(next);
 }
 
 void FuncLowering::trap_unless_none(Value trap_code) {
@@ -302,12 +363,23 @@ void FuncLowering::trap_unless_none(Value trap_code) {
   llvm::BasicBlock* next = new_block();
   Value fine = b_.CreateICmpEQ(trap_code, b_.getInt8(static_cast<u8>(TrapCode::none)));
   b_.CreateCondBr(b_.CreateNot(fine), cold, next, unit_.unlikely());
-  switch_to(cold);
+  continue_in(cold);
   Value code = b_.CreateShl(b_.CreateZExt(trap_code, unit_.i64()), 32);
   auto* call = b_.CreateCall(unit_.raise_function(), {vm_, b_.CreateOr(code, i64(offset_ & 0xffff'ffff))});
   call->setDoesNotReturn();
   b_.CreateUnreachable();
-  switch_to(next);
+  continue_in(next);
+}
+
+void FuncLowering::trap_if_raised(Value condition) {
+  llvm::BasicBlock* cold = new_block("raised");
+  llvm::BasicBlock* next = new_block();
+  b_.CreateCondBr(condition, cold, next, unit_.unlikely());
+  continue_in(cold);
+  call_helper(Helper::tenon_jit_reraise, {store_context_, i32(static_cast<u32>(Status::trap))})
+      ->setDoesNotReturn();
+  b_.CreateUnreachable();
+  continue_in(next);
 }
 
 // LLVM may delete an unused load and move stores over a load that faults: it does not know that faults are
@@ -321,7 +393,7 @@ void FuncLowering::barrier(Value keep_alive) {
   if (!keep_alive) {
     auto* block = b_.GetInsertBlock();
     auto* last = block->empty() ? nullptr : llvm::dyn_cast<llvm::CallInst>(&block->back());
-    if (last && last->isInlineAsm()) return;  // there is one
+    if (last && last->isInlineAsm() && !last->doesNotThrow()) return;  // there is one
     assembly = llvm::InlineAsm::get(llvm::FunctionType::get(nothing, false), "", "", true, false,
                                     llvm::InlineAsm::AD_ATT, true);
   } else {

@@ -27,27 +27,46 @@ Value FuncLowering::memory_base(MemoryIdx m) {
   return memory0_base_;
 }
 
-Value FuncLowering::address(const MemArg& mem, Value index, u32 width) {
-  const MemoryPlan& plan = memory_plan(mem.memory);
-  if (!plan.is64) index = b_.CreateZExt(index, unit_.i64());
-  if (!plan.guarded) {
-    Value desc = memory_desc(mem.memory);
-    Value length = unit_.load(b_, unit_.i64(), desc, offsetof(MemoryDesc, length), AliasClass::runtime);
-    // index + offset + width > length, where the sum may need a 65th bit with 64-bit memories.
-    const bool wraps = mem.offset > ~u64{0} - width;
-    Value past = wraps ? b_.getTrue() : nullptr;
-    if (!wraps && !plan.is64) past = b_.CreateICmpUGT(b_.CreateAdd(index, i64(mem.offset + width)), length);
-    if (!wraps && plan.is64) {
-      Value sum =
-          b_.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_with_overflow, index, i64(mem.offset + width));
-      past =
-          b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(b_.CreateExtractValue(sum, 0), length));
-    }
-    trap_if(past, TrapCode::memory_out_of_bounds);
+// Traps unless index + offset + width <= length. A check that an earlier one implies is left out. Gives the
+// index in 64 bits.
+Value FuncLowering::check_bounds(const MemArg& mem, Value index, u64 width) {
+  Value wide = b_.CreateZExt(index, unit_.i64());
+  const u64 extent = mem.offset + width;
+  const bool wraps = extent < width;  // only 64-bit memories have such offsets, and no bytes there
+  for (const Checked& c : checked_)
+    if (c.index == index && c.memory == mem.memory.value && c.extent >= extent && !wraps) return wide;
+  const MemoryType& type = wasm().memories[mem.memory.value];
+  constexpr u64 kEnough = u64{1} << 32;
+  const u64 smallest = std::min(type.limits.min, kEnough) << std::min<u32>(type.page_shift, 31);
+  Value length =
+      unit_.load(b_, unit_.i64(), memory_desc(mem.memory), offsetof(MemoryDesc, length), AliasClass::runtime);
+  Value past;
+  if (wraps) {
+    past = b_.getTrue();
+  } else if (extent <= smallest) {
+    // A memory never has less than its smallest size, so this difference is not negative.
+    past = b_.CreateICmpUGT(wide, b_.CreateNUWSub(length, i64(extent)));
+  } else {
+    // The sum may need a 65th bit with 64-bit memories.
+    Value sum = b_.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_with_overflow, wide, i64(extent));
+    past =
+        b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(b_.CreateExtractValue(sum, 0), length));
   }
-  Value base = memory_base(mem.memory);
-  Value p = b_.CreateGEP(b_.getInt8Ty(), base, index);
+  trap_if(past, TrapCode::memory_out_of_bounds);
+  if (!wraps) checked_.push_back({index, mem.memory.value, extent});
+  return wide;
+}
+
+Value FuncLowering::address(const MemArg& mem, Value index, u32 width) {
+  Value wide =
+      memory_plan(mem.memory).guarded ? b_.CreateZExt(index, unit_.i64()) : check_bounds(mem, index, width);
+  Value p = b_.CreateGEP(b_.getInt8Ty(), memory_base(mem.memory), wide);
   return mem.offset == 0 ? p : b_.CreateGEP(b_.getInt8Ty(), p, i64(mem.offset));
+}
+
+Value FuncLowering::checked_address(MemoryIdx memory, Value index, u32 width) {
+  Value wide = check_bounds({0, 0, memory}, index, width);
+  return b_.CreateGEP(b_.getInt8Ty(), memory_base(memory), wide);
 }
 
 Value FuncLowering::load(const Instr& i, llvm::Type* type) {
@@ -124,8 +143,60 @@ void lower_memory_grow(L& l, const Instr& i) {
   l.push(to_address_type(l, old, i.index));
 }
 
+// Up to this many bytes, fills and copies of a constant size are loads and
+// stores.
+constexpr u64 kInlineBytes = 64;
+std::optional<u32> inline_size(V count) {
+  const auto* constant = llvm::dyn_cast<llvm::ConstantInt>(count);
+  if (!constant || constant->getZExtValue() > kInlineBytes) return std::nullopt;
+  return static_cast<u32>(constant->getZExtValue());
+}
+// The pieces of `size` bytes: f(offset, type of the piece).
+template <class F>
+void for_pieces(L& l, u32 size, F f) {
+  for (u32 at = 0, piece = 16; at < size; at += piece) {
+    while (piece > size - at) piece /= 2;
+    f(at, piece == 16 ? l.type(kV128) : l.ir().getIntNTy(8 * piece));
+  }
+}
+void store_piece(L& l, V value, V p, u32 at) {
+  auto* store = l.ir().CreateAlignedStore(value, l.unit().offset(l.ir(), p, at), llvm::Align(1));
+  store->setMetadata(llvm::LLVMContext::MD_tbaa, l.unit().alias_tag(AliasClass::memory));
+}
+
+void fill_inline(L& l, u32 memory, V dest, V value, u32 size) {
+  V p = l.checked_address(MemoryIdx{memory}, dest, size);
+  V bytes = l.ir().CreateVectorSplat(16, l.ir().CreateTrunc(value, l.ir().getInt8Ty()));
+  l.barrier();
+  for_pieces(l, size, [&](u32 at, llvm::Type* piece) {
+    const u32 width = static_cast<u32>(piece->getPrimitiveSizeInBits().getFixedValue()) / 8;
+    auto* lanes = llvm::FixedVectorType::get(piece->isVectorTy() ? l.ir().getInt64Ty() : piece,
+                                             16 / width * (piece->isVectorTy() ? 2 : 1));
+    V all = l.ir().CreateBitCast(bytes, lanes);
+    store_piece(l, piece->isVectorTy() ? all : l.ir().CreateExtractElement(all, u64{0}), p, at);
+  });
+  l.barrier();
+}
+
+// Everything is loaded before anything is stored: the ranges may overlap.
+void copy_inline(L& l, u32 dest_memory, u32 src_memory, V dest, V src, u32 size) {
+  V to = l.checked_address(MemoryIdx{dest_memory}, dest, size);
+  V from = l.checked_address(MemoryIdx{src_memory}, src, size);
+  std::vector<V> pieces;
+  for_pieces(l, size, [&](u32 at, llvm::Type* piece) {
+    auto* load = l.ir().CreateAlignedLoad(piece, l.unit().offset(l.ir(), from, at), llvm::Align(1));
+    load->setMetadata(llvm::LLVMContext::MD_tbaa, l.unit().alias_tag(AliasClass::memory));
+    pieces.push_back(load);
+  });
+  l.barrier();
+  size_t next = 0;
+  for_pieces(l, size, [&](u32 at, llvm::Type*) { store_piece(l, pieces[next++], to, at); });
+  l.barrier();
+}
+
 void lower_memory_fill(L& l, const Instr& i) {
   auto args = l.pop_n(3);
+  if (const auto size = inline_size(args[2])) return fill_inline(l, i.index, args[0], args[1], *size);
   l.trap_unless_none(l.call_helper(
       Helper::memory_fill,
       {l.vm(), l.i32(i.index), from_address_type(l, args[0]), args[1], from_address_type(l, args[2])}));
@@ -133,6 +204,8 @@ void lower_memory_fill(L& l, const Instr& i) {
 
 void lower_memory_copy(L& l, const Instr& i) {
   auto args = l.pop_n(3);
+  if (const auto size = inline_size(args[2]))
+    return copy_inline(l, i.index, i.index2, args[0], args[1], *size);
   for (V& v : args) v = from_address_type(l, v);
   l.trap_unless_none(l.call_helper(Helper::memory_copy,
                                    {l.vm(), l.i32(i.index), l.i32(i.index2), args[0], args[1], args[2]}));

@@ -6,17 +6,15 @@
 #include "engine/reader.h"
 #include "engine/validate/func_validator.h"
 #include "jit/codegen/target.h"
-#include "jit/lower/func_lowering.h"
 
 namespace tenon::jit {
 namespace {
 
 // What one pass over a function's code finds.
 struct Survey {
-  bool has_lowering = true;  // every instruction
-  bool has_try = false;      // contains try or try_table
-  bool tail_calls = false;   // contains some
-  u64 weight = 0;            // about how many LLVM instructions and phi operands it becomes
+  bool has_try = false;     // contains try or try_table
+  bool tail_calls = false;  // contains some
+  u64 weight = 0;           // about how many LLVM instructions and phi operands it becomes
 };
 
 class Surveyor {
@@ -32,7 +30,7 @@ class Surveyor {
     Instr instr;
     if (reader.read_locals(runs)) {
       for (const LocalRun& r : runs) survey_.weight += r.count;
-      while (survey_.has_lowering && survey_.weight <= weight_limit && reader.next(instr)) add(instr);
+      while (survey_.weight <= weight_limit && reader.next(instr)) add(instr);
     }
     if (reader.error()) return std::unexpected(*reader.error());
     return survey_;
@@ -55,20 +53,28 @@ class Surveyor {
   }
   void add(const Instr& i) {
     ++survey_.weight;
-    survey_.has_lowering = lowering_of(i.op) != nullptr;
     survey_.has_try |= i.op == Op::try_ || i.op == Op::try_table;
     if (i.op == Op::return_call) tail_targets_[i.index] = true;
     if (i.op == Op::return_call || i.op == Op::return_call_indirect || i.op == Op::return_call_ref)
       survey_.tail_calls = true;
     switch (op_info(i.op).imm) {
-      case Imm::block: open(i); break;
-      case Imm::br_label: survey_.weight += arity(i.index); break;
+      case Imm::block:
+      case Imm::try_table: open(i); break;
+      case Imm::br_label:
+        survey_.weight += arity(i.index);
+        if (i.op == Op::delegate && !arities_.empty()) arities_.pop_back();
+        break;
       case Imm::br_table:
         for (u32 label : i.targets) survey_.weight += 1 + arity(label);
         break;
       case Imm::func:
         if (i.op != Op::ref_func) add_call(type(module_.functions[i.index].type));
         break;
+      case Imm::type:
+        if (i.op == Op::struct_new)
+          survey_.weight += module_.type_registry().get(module_.types[i.index]).struct_()->fields.size();
+        break;
+      case Imm::type_u32: survey_.weight += i.index2; break;
       case Imm::type_table: add_call(type(module_.types[i.index])); break;
       default:
         if (i.op == Op::end && !arities_.empty()) arities_.pop_back();
@@ -103,7 +109,7 @@ Result<void> plan_functions(ModulePlan& plan, const CompileRequest& request) {
     if (survey.weight > options.max_function_weight && plan.notice.empty())
       plan.notice = fmt::format("{} is beyond the compiler's budget of {} operations: interpreted",
                                 module.function_name(FuncIdx{f}), options.max_function_weight);
-    plan.compiled[f] = survey.has_lowering && survey.weight <= options.max_function_weight;
+    plan.compiled[f] = survey.weight <= options.max_function_weight;
     if (survey.tail_calls) plan.wide[f] = true;
     if (plan.compiled[f]) total += survey.weight;
   }
@@ -121,7 +127,7 @@ Result<void> plan_loops(ModulePlan& plan, const CompileRequest& request) {
   for (const OsrLoop& loop : request.loops) {
     std::vector<bool> tail_targets(plan.wide.size());
     TRY_ASSIGN(const Survey survey, Surveyor(*plan.module, loop.function, tail_targets).run(limit));
-    if (!survey.has_lowering || survey.has_try || survey.weight > limit) continue;
+    if (survey.has_try || survey.weight > limit) continue;
     plan.loops.push_back(loop);
     for (size_t f = 0; f < tail_targets.size(); ++f)
       if (tail_targets[f]) plan.wide[f] = true;
@@ -139,7 +145,9 @@ ModulePlan::ModulePlan(const CompileRequest& request)
       memories(request.config.memories),
       compiled(request.module->functions.size()),
       wide(request.module->functions.size()),
-      native_import(request.config.native_import) {}
+      native_import(request.config.native_import) {
+  for (u32 t = 0; t < module->types.size(); ++t) type_index.try_emplace(module->types[t].value, t);
+}
 
 std::string symbol_name(FuncIdx f) { return fmt::format("f{}", f.value); }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/error.h"
@@ -25,12 +26,13 @@ struct ModulePlan {
   std::vector<OsrLoop> loops;       // entered there too
   std::string notice;               // what the budget left out; empty: nothing
   std::vector<bool> native_import;  // by imported function: HostFuncDesc::native is called directly
+  std::unordered_map<u32, u32> type_index;  // of a canonical TypeId: where a type section has it first
 
   explicit ModulePlan(const CompileRequest& request);
 };
 
-// Reads the code of the functions wanted. Those with instructions that have no lowering are left out, and what
-// is beyond the options' budget. Errors: malformed or invalid code, where bodies were not validated before.
+// Reads the code of the functions wanted. What is beyond the options' budget is left out. Errors: malformed or
+// invalid code, where bodies were not validated before.
 Result<ModulePlan> make_plan(const CompileRequest& request);
 
 // The symbol of a function in compiled code.

@@ -107,8 +107,12 @@ void lower_native_entry(Unit& u, const ThunkNames& names, const FuncType& type) 
   b.CreateCondBr(b.CreateICmpNE(status, b.getInt32(static_cast<u32>(Status::ok))), cold, done, u.unlikely());
   b.SetInsertPoint(cold);
   V store = store_of(u, b, self);
-  u.call_helper(b, store, Helper::tenon_jit_resume_call, {self, slots, status});
-  b.CreateBr(done);
+  V finally = u.call_helper(b, store, Helper::tenon_jit_resume_call, {self, slots, status});
+  auto* raised = llvm::BasicBlock::Create(u.context(), "raised", fn);
+  b.CreateCondBr(b.CreateICmpEQ(finally, b.getInt32(static_cast<u32>(Status::ok))), done, raised);
+  b.SetInsertPoint(raised);
+  u.call_helper(b, store, Helper::tenon_jit_reraise, {store, finally})->setDoesNotReturn();
+  b.CreateUnreachable();
   b.SetInsertPoint(done);
   V results = signature.has_results_pointer ? results_pointer(b, fn) : nullptr;
   for (size_t i = kRegisterResults; i < type.results.size(); ++i) {

@@ -38,7 +38,7 @@ Unit::Unit(const std::string& name, const llvm::DataLayout& layout, const llvm::
   debug_type_ = debug_.createSubroutineType(debug_.getOrCreateTypeArray({}));
   llvm::MDBuilder md(*context_);
   llvm::MDNode* root = md.createTBAARoot("tenon");
-  static constexpr const char* kNames[] = {"memory", "global", "table", "runtime"};
+  static constexpr const char* kNames[] = {"memory", "global", "table", "runtime", "object"};
   for (size_t i = 0; i < alias_tags_.size(); ++i) {
     llvm::MDNode* type = md.createTBAAScalarTypeNode(kNames[i], root);
     alias_tags_[i] = md.createTBAAStructTagNode(type, type, 0);
@@ -118,6 +118,17 @@ llvm::Function* Unit::raise_function() {
   call_helper(b, store_context(b, vm), Helper::tenon_jit_raise, {vm, raise_->getArg(1)})->setDoesNotReturn();
   b.CreateUnreachable();
   return raise_;
+}
+
+llvm::Function* Unit::personality() {
+  auto* type = llvm::FunctionType::get(i32(), false);
+  llvm::Function* fn =
+      function("tenon.personality", type, llvm::CallingConv::C, llvm::GlobalValue::InternalLinkage);
+  if (!fn->empty()) return fn;
+  fn->setDoesNotThrow();
+  llvm::IRBuilder<> b(llvm::BasicBlock::Create(*context_, "", fn));
+  b.CreateRet(b.getInt32(0));
+  return fn;
 }
 
 llvm::MDNode* Unit::unlikely() { return llvm::MDBuilder(*context_).createBranchWeights(1, 100'000); }

@@ -17,7 +17,7 @@ namespace tenon::jit {
 struct ModulePlan;
 
 // Memory that compiled code touches, in classes that never alias each other.
-enum class AliasClass : u8 { memory, global, table, runtime, count };
+enum class AliasClass : u8 { memory, global, table, runtime, object, count };
 
 class Unit {
  public:
@@ -50,6 +50,9 @@ class Unit {
                               llvm::ArrayRef<llvm::Value*> args);
   // A function of the unit that raises: void (ptr vm, i64 site).
   llvm::Function* raise_function();
+
+  // What LLVM wants functions with landing pads to name. Never called: engine/native/unwind.cpp reads tables.
+  llvm::Function* personality();
 
   // Branch weights for a condition that is nearly always false.
   llvm::MDNode* unlikely();

@@ -98,6 +98,19 @@ TEST_P(Calls, HostFunctionsTakeAndGiveEveryType) {
   }
 }
 
+TEST_P(Calls, ExceptionsPassThroughHostFrames) {
+  Instance& i =
+      add(R"((import "h" "call_back" (func $call_back (param i32) (result i32))) (tag $e (param i32))
+    (func (export "callback") (param i32) (result i32) (throw $e (i32.add (local.get 0) (i32.const 1))))
+    (func (export "f") (param i32) (result i32)
+      (block $h (result i32) (try_table (catch $e $h) (drop (call $call_back (local.get 0)))) (i32.const 0))))");
+  for (u32 n = 0; n < 10; ++n) {
+    ASSERT_EQ(call(i, "f", {n}), Status::ok);
+    EXPECT_EQ(slots_[0].u32_, n + 1);
+  }
+  EXPECT_EQ(call(i, "callback", {1}), Status::exception);
+}
+
 TEST_P(Calls, TrapAndExitOfAHostEndTheGuestWithABacktrace) {
   Instance& i = add(R"((import "h" "trap" (func $trap)) (import "h" "exit" (func $exit (param i32)))
     (func $inner (call $trap)) (func $f (export "f") (call $inner) (unreachable))

@@ -48,7 +48,7 @@ struct Images : testing::Test {
   Result<CompiledImage> compile(std::optional<std::vector<FuncIdx>> functions,
                                 const Module* of = nullptr) const {
     const Module& m = of ? *of : *module;
-    return compile_image({&m, expected_config(m, {}), {}, {}, std::move(functions), {}});
+    return compile_image({&m, expected_config(m, {}), {}, {}, std::move(functions), {}, {}});
   }
 };
 
@@ -114,7 +114,7 @@ TEST_F(Images, CodeThatTheInstanceDoesNotFitIsLeftAlone) {
   auto memory = engine->compile(Guest::assemble(
       "(module (memory 1) (func (export \"load\") (param i32) (result i32) (i32.load (local.get 0))))"));
   ASSERT_TRUE(memory);
-  auto image = compile_image({memory->get(), expected_config(**memory, {}), {}, {}, {}, {}});
+  auto image = compile_image({memory->get(), expected_config(**memory, {}), {}, {}, {}, {}, {}});
   ASSERT_TRUE(image);
   auto object = CodeObject::load(**memory, std::move(image->image));
   ASSERT_TRUE(object);
