@@ -27,6 +27,7 @@ struct UnitWork {
   std::vector<OsrLoop> loops;
   Result<void> status{};
   std::unique_ptr<llvm::MemoryBuffer> object;
+  bool dispatch_tables = false;  // of the image are defined in it
 };
 
 Result<void> verify(const llvm::Module& module) {
@@ -50,6 +51,7 @@ Result<void> compile_unit(Target& target, const ModulePlan& plan, UnitWork& work
   for (const FuncIdx f : work.functions) TRY(FuncLowering(unit, plan, f).run());
   for (const OsrLoop& loop : work.loops) TRY(FuncLowering(unit, plan, loop).run());
   for (const FuncType* type : work.thunks) lower_thunks(unit, *type);
+  if (work.dispatch_tables) define_dispatch_tables(unit, plan);
   unit.finish();
   if (options.verify_ir) TRY(verify(unit.module()));
   target.optimise(unit.module());
@@ -129,6 +131,7 @@ Result<CompiledImage> compile_image(const CompileRequest& request) {
   if (!plan.loops.empty()) units.push_back({"loops", {}, {}, plan.loops, {}, {}});
   if (UnitWork thunks = thunks_of(*request.module, request.thunks); !thunks.thunks.empty())
     units.push_back(std::move(thunks));
+  if (!units.empty()) units.front().dispatch_tables = true;
   TRY(compile_units(plan, units));
   ObjectLinker linker;
   for (const UnitWork& work : units) TRY(linker.add(*work.object));

@@ -162,6 +162,47 @@ V indirect_callee(L& l, const Instr& i) {
   return callee;
 }
 
+// Through a table whose content is known: when the row has the wanted type, its code belongs to this instance;
+// the rest is checked as usual.
+Target known_callee(L& l, const Instr& i) {
+  auto& u = l.unit();
+  auto& b = l.ir();
+  const Module& module = l.wasm();
+  V index = l.top();
+  V row = b.CreateZExt(index, u.i64());
+  llvm::BasicBlock *inside = l.new_block("inside"), *known = l.new_block("known"),
+                   *other = l.new_block("other"), *callee = l.new_block("callee");
+  const u64 rows = l.plan().known_tables[i.index2]->size();
+  b.CreateCondBr(b.CreateICmpULT(row, l.i64(rows)), inside, other);
+  l.switch_to(inside);
+  V table = declare_dispatch_table(u, l.plan(), i.index2);
+  V at = b.CreateInBoundsGEP(b.getInt64Ty(), table, row);
+  static_assert(kDispatchRow == sizeof(u64));
+  V type = u.load(b, u.i32(), at, sizeof(u32), AliasClass::table, true);
+  V wanted = l.i32(dispatch_type(module, module.types[i.index]));
+  b.CreateCondBr(b.CreateICmpNE(type, wanted), other, known, u.unlikely());
+  l.switch_to(known);
+  V offset = b.CreateSExt(u.load(b, u.i32(), at, 0, AliasClass::table, true), u.i64());
+  V entry = b.CreateGEP(b.getInt8Ty(), table, offset);
+  b.CreateBr(callee);
+  l.switch_to(other);
+  const Target checked = target_of(l, indirect_callee(l, i));
+  llvm::BasicBlock* checked_end = b.GetInsertBlock();
+  b.CreateBr(callee);
+  l.switch_to(callee);
+  auto* entries = b.CreatePHI(u.ptr(), 2);
+  entries->addIncoming(entry, known);
+  entries->addIncoming(checked.entry, checked_end);
+  auto* contexts = b.CreatePHI(u.ptr(), 2);
+  contexts->addIncoming(l.vm(), known);
+  contexts->addIncoming(checked.context, checked_end);
+  return {entries, contexts};
+}
+
+Target table_callee(L& l, const Instr& i) {
+  return l.plan().known_tables[i.index2] ? known_callee(l, i) : target_of(l, indirect_callee(l, i));
+}
+
 V referenced_callee(L& l) {
   V ref = l.pop();
   l.trap_if(l.ir().CreateICmpEQ(ref, l.i64(0)), TrapCode::null_function_reference);
@@ -183,7 +224,7 @@ void lower_return_call(L& l, const Instr& i) {
 
 template <bool kTail, bool kThroughTable>
 void lower_call_through(L& l, const Instr& i) {
-  const Target t = target_of(l, kThroughTable ? indirect_callee(l, i) : referenced_callee(l));
+  const Target t = kThroughTable ? table_callee(l, i) : target_of(l, referenced_callee(l));
   if (kTail)
     l.tail_call_native(func_type(l, i.index), t.entry, t.context);
   else

@@ -19,9 +19,14 @@ struct Survey {
 
 class Surveyor {
  public:
-  // `tail_targets`: functions called by return_call are marked there.
-  Surveyor(const Module& module, FuncIdx f, std::vector<bool>& tail_targets)
-      : module_(module), function_(module.functions[f.value]), tail_targets_(tail_targets) {
+  // Marks functions called by return_call in `tail_targets`, and tables that instructions may change in
+  // `changed_tables`.
+  Surveyor(const Module& module, FuncIdx f, std::vector<bool>& tail_targets,
+           std::vector<bool>& changed_tables)
+      : module_(module),
+        function_(module.functions[f.value]),
+        tail_targets_(tail_targets),
+        changed_tables_(changed_tables) {
     arities_.push_back(module.func_type(f).results.size());
   }
   Result<Survey> run(u64 weight_limit) {
@@ -30,7 +35,10 @@ class Surveyor {
     Instr instr;
     if (reader.read_locals(runs)) {
       for (const LocalRun& r : runs) survey_.weight += r.count;
-      while (survey_.weight <= weight_limit && reader.next(instr)) add(instr);
+      while (reader.next(instr)) {
+        note_table(instr);
+        if (survey_.weight <= weight_limit) add(instr);
+      }
     }
     if (reader.error()) return std::unexpected(*reader.error());
     return survey_;
@@ -50,6 +58,16 @@ class Surveyor {
     }
     survey_.weight += params + results;
     arities_.push_back(i.op == Op::loop ? params : results);
+  }
+  void note_table(const Instr& i) {
+    switch (i.op) {
+      case Op::table_set:
+      case Op::table_grow:
+      case Op::table_fill:
+      case Op::table_copy: changed_tables_[i.index] = true; break;
+      case Op::table_init: changed_tables_[i.index2] = true; break;
+      default: break;
+    }
   }
   void add(const Instr& i) {
     ++survey_.weight;
@@ -87,6 +105,7 @@ class Surveyor {
   const Function& function_;
   std::vector<u64> arities_;  // of open labels, the function's own first
   std::vector<bool>& tail_targets_;
+  std::vector<bool>& changed_tables_;
   Survey survey_;
 };
 
@@ -101,11 +120,13 @@ Result<void> plan_functions(ModulePlan& plan, const CompileRequest& request) {
   else
     for (u32 f = module.imported_functions; f < module.functions.size(); ++f) wanted.push_back(FuncIdx{f});
   u64 total = 0;
+  std::vector<bool> changed_tables(module.tables.size());
   for (const FuncIdx func : wanted) {
     const u32 f = func.value;
     // A body that does not validate traps when the interpreter first meets it.
     if (decode.lazy_bodies && !validate_function(module, FuncIdx{f}, decode.limits)) continue;
-    TRY_ASSIGN(const Survey survey, Surveyor(module, FuncIdx{f}, plan.wide).run(options.max_function_weight));
+    TRY_ASSIGN(const Survey survey,
+               Surveyor(module, FuncIdx{f}, plan.wide, changed_tables).run(options.max_function_weight));
     if (survey.weight > options.max_function_weight && plan.notice.empty())
       plan.notice = fmt::format("{} is beyond the compiler's budget of {} operations: interpreted",
                                 module.function_name(FuncIdx{f}), options.max_function_weight);
@@ -113,6 +134,8 @@ Result<void> plan_functions(ModulePlan& plan, const CompileRequest& request) {
     if (survey.tail_calls) plan.wide[f] = true;
     if (plan.compiled[f]) total += survey.weight;
   }
+  plan.known_tables.resize(module.tables.size());
+  if (!request.functions) plan.known_tables = known_tables(module, changed_tables);
   if (total > options.max_module_weight) {
     plan.notice = fmt::format("the module has {} operations, the compiler's budget is {}: interpreted", total,
                               options.max_module_weight);

@@ -9,6 +9,7 @@
 #include "engine/error.h"
 #include "engine/native/code_image.h"
 #include "engine/runtime/vm.h"
+#include "jit/lower/dispatch.h"
 
 namespace tenon::jit {
 
@@ -20,11 +21,12 @@ struct ModulePlan {
   PlanOptions options;
   bool host_has_fma;
   std::vector<MemoryPlan> memories;
-  std::vector<bool> compiled;       // by function index: in this image; the others are called through their
-                                    // FuncRef
-  std::vector<bool> wide;           // makes tail calls or is the target of one: NativeSignature::wide_type
-  std::vector<OsrLoop> loops;       // entered there too
-  std::string notice;               // what the budget left out; empty: nothing
+  std::vector<bool> compiled;  // by function index: in this image; the others are called through their
+                               // FuncRef
+  std::vector<bool> wide;      // makes tail calls or is the target of one: NativeSignature::wide_type
+  std::vector<OsrLoop> loops;  // entered there too
+  std::vector<std::optional<TableContent>> known_tables;  // by table; of whole modules only
+  std::string notice;                                     // what the budget left out; empty: nothing
   std::vector<bool> native_import;  // by imported function: HostFuncDesc::native is called directly
   std::unordered_map<u32, u32> type_index;  // of a canonical TypeId: where a type section has it first
 

@@ -51,6 +51,7 @@ llvm::Function* Unit::function(const std::string& name, llvm::FunctionType* type
   if (llvm::Function* known = module_->getFunction(name)) return known;
   auto* fn = llvm::Function::Create(type, linkage, name, module_.get());
   fn->setCallingConv(convention);
+  fn->setDSOLocal(true);  // all of an image is linked together
   // Frame pointers: backtraces need no unwinder. Large frames touch each page on their way, so that they
   // can't jump over the end of the stack.
   fn->addFnAttr("frame-pointer", "all");

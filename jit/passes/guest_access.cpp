@@ -40,7 +40,7 @@ bool is_guest_access(const llvm::Instruction& i) {
   const llvm::Value* pointer = llvm::getLoadStorePointerOperand(&i);
   if (!pointer) return true;
   const llvm::Value* object = llvm::getUnderlyingObject(pointer, 0);
-  return !(llvm::isa<llvm::AllocaInst>(object) || llvm::isa<llvm::Argument>(object));
+  return !llvm::isa<llvm::AllocaInst, llvm::Argument, llvm::GlobalVariable>(object);
 }
 
 bool is_barrier(const llvm::Instruction& i) {
