@@ -148,8 +148,9 @@ Result<void> plan_functions(ModulePlan& plan, const CompileRequest& request) {
 Result<void> plan_loops(ModulePlan& plan, const CompileRequest& request) {
   const u64 limit = plan.options.max_function_weight;
   for (const OsrLoop& loop : request.loops) {
-    std::vector<bool> tail_targets(plan.wide.size());
-    TRY_ASSIGN(const Survey survey, Surveyor(*plan.module, loop.function, tail_targets).run(limit));
+    std::vector<bool> tail_targets(plan.wide.size()), changed_tables(plan.module->tables.size());
+    TRY_ASSIGN(const Survey survey,
+               Surveyor(*plan.module, loop.function, tail_targets, changed_tables).run(limit));
     if (survey.has_try || survey.weight > limit) continue;
     plan.loops.push_back(loop);
     for (size_t f = 0; f < tail_targets.size(); ++f)

@@ -27,7 +27,7 @@ struct ModulePlan {
   std::vector<OsrLoop> loops;  // entered there too
   std::vector<std::optional<TableContent>> known_tables;  // by table; of whole modules only
   std::string notice;                                     // what the budget left out; empty: nothing
-  std::vector<bool> native_import;  // by imported function: HostFuncDesc::native is called directly
+  std::vector<bool> native_import;          // by imported function: HostFuncDesc::native is called directly
   std::unordered_map<u32, u32> type_index;  // of a canonical TypeId: where a type section has it first
 
   explicit ModulePlan(const CompileRequest& request);
