@@ -3,10 +3,23 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstring>
 
 namespace tenon {
 namespace {
+
+constexpr u64 kHostPage = 4096;
+
+// Threads, in eight groups, get back what they gave: memory that another processor has in its cache is slow to zero and to
+// use. Which group a mapping belongs to stands below the page size in its key.
+u64 owned(u64 mapped) {
+  constexpr u64 kGroups = 8;
+  static std::atomic<u64> threads = 0;
+  thread_local const u64 number = threads.fetch_add(1, std::memory_order_relaxed);
+  return mapped | number % kGroups;
+}
+u64 mapped_bytes(u64 owned) { return owned & ~(kHostPage - 1); }
 
 // Up to here writing zeros is faster than giving pages back and faulting them in again.
 constexpr u64 kZeroByHand = u64{256} << 10;
@@ -23,12 +36,12 @@ bool clear(const Mapping& m) {
 
 MappingPool::~MappingPool() {
   for (const auto& [key, bases] : free_)
-    for (u8* base : bases) munmap(base, std::get<0>(key));
+    for (u8* base : bases) munmap(base, mapped_bytes(std::get<0>(key)));
 }
 
 std::optional<Mapping> MappingPool::take(u64 mapped, u64 committed, Contents contents) {
   const std::lock_guard lock(mutex_);
-  const auto found = free_.find(Key{mapped, committed, contents});
+  const auto found = free_.find(Key{owned(mapped), committed, contents});
   if (found == free_.end() || found->second.empty()) return std::nullopt;
   u8* const base = found->second.back();
   found->second.pop_back();
@@ -53,7 +66,7 @@ void MappingPool::give(Mapping m, Contents contents) {
   const bool ready = contents == Contents::left || clear(m);
   const std::lock_guard lock(mutex_);
   if (ready) {
-    free_[Key{m.mapped, m.committed, contents}].push_back(m.base);
+    free_[Key{owned(m.mapped), m.committed, contents}].push_back(m.base);
     return;
   }
   --kept_[static_cast<size_t>(contents)];
