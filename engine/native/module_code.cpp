@@ -46,6 +46,15 @@ bool ModuleCode::Variant::claim(const OsrLoop& loop) {
   return loops_.try_emplace(loop, nullptr).second;
 }
 
+bool ModuleCode::Variant::claim_next(const OsrLoop& loop) {
+  const std::lock_guard lock(mutex_);
+  for (auto it = loops_.lower_bound({loop.function, 0}); it != loops_.end(); ++it) {
+    if (it->first.function != loop.function) break;
+    if (!it->second) return false;
+  }
+  return loops_.try_emplace(loop, nullptr).second;
+}
+
 std::vector<TypeId> ModuleCode::Variant::without_thunks(const std::vector<TypeId>& types) const {
   std::vector<TypeId> missing;
   const std::lock_guard lock(mutex_);

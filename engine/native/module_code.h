@@ -40,6 +40,8 @@ class ModuleCode {
     // Whether this is the first time that anyone asks for the function or the loop.
     bool claim(FuncIdx f);
     bool claim(const OsrLoop& loop);
+    // The same, but false while another loop of the function has been asked for and has no code yet.
+    bool claim_next(const OsrLoop& loop);
     // Of these function types, those that no published code has thunks for.
     std::vector<TypeId> without_thunks(const std::vector<TypeId>& types) const;
     // The n-th of them.

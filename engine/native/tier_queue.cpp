@@ -19,7 +19,7 @@
 namespace tenon {
 namespace {
 
-constexpr u64 kBatchBytes = 16 << 10;        // of Wasm code that is compiled together
+constexpr u64 kBatchBytes = 4 << 10;         // of Wasm code that is compiled together
 constexpr u64 kMaxWaiting = 10'000;          // jobs
 constexpr u64 kMaxCodeBytes = u64{1} << 30;  // of machine code in the process
 constexpr int kNiceness = 5;                 // the guest's own thread goes first where processors are short
@@ -107,10 +107,12 @@ void TierQueue::start_thread() {
 TierJob TierQueue::take() {
   TierJob job = std::move(jobs_.front());
   jobs_.pop_front();
+  if (!job.loops.empty()) return job;  // somebody is waiting for it in a loop
   u64 size = size_of(job);
   for (auto it = jobs_.begin(); it != jobs_.end() && size < kBatchBytes;) {
     const u64 more = size_of(*it);
-    if (it->code != job.code || it->compile != job.compile || size + more > kBatchBytes) {
+    if (it->code != job.code || it->compile != job.compile || !it->loops.empty() ||
+        size + more > kBatchBytes) {
       ++it;
       continue;
     }

@@ -83,9 +83,25 @@ ArrayEntry Tiering::sample(FuncRef& func, u64 loop) {
   u16& heat = guest->heat[f.value];
   if (heat != 0xffff) ++heat;
   if (++guest->samples < kWarmUp || heat < threshold(*guest->module, f)) return nullptr;
-  if (TierJob job = job_for(*guest, f, loop); !is_empty(job)) TierQueue::of_process().add(std::move(job));
+  ask(*guest, f, loop);
   if (guest->samples >= kRest && !std::exchange(guest->rest_asked, true)) ask_for_rest(*guest);
   return nullptr;
+}
+
+// A function at one of its loops first: that is where it runs now. One loop at a time: the others need none when this
+// one is taken over.
+void Tiering::ask(Guest& guest, FuncIdx f, u64 loop) const {
+  const OsrLoop at{f, static_cast<u32>(loop)};
+  if (loop != 0 && guest.code->claim_next(at)) {
+    TierJob job = new_job(guest);
+    job.loops.push_back(at);
+    TierQueue::of_process().add(std::move(job));
+  }
+  if (!guest.code->entry(f) && guest.code->claim(f)) {
+    TierJob job = new_job(guest);
+    job.functions.push_back(f);
+    TierQueue::of_process().add(std::move(job));
+  }
 }
 
 void Tiering::ask_for_rest(Guest& guest) const {
@@ -112,9 +128,10 @@ void Tiering::compile_now(FuncRef& func, u64 loop) {
   if (guest->heat.empty()) guest->heat.resize(guest->module->functions.size());
   const bool first = std::exchange(guest->heat[f.value], 1) == 0;
   if (loop == 0 && first && has_loop(*guest->module, f)) return;
-  // What cannot be compiled stays interpreted.
-  if (const TierJob job = job_for(*guest, f, loop); !is_empty(job))
-    static_cast<void>(compile_and_publish(job, compile_));
+  const TierJob job = job_for(*guest, f, loop);
+  if (is_empty(job)) return;
+  if (auto done = compile_and_publish(job, compile_); !done)
+    return;  // what cannot be compiled stays interpreted
 }
 
 }  // namespace tenon

@@ -40,6 +40,7 @@ class Tiering {
   Guest* guest_of(const FuncRef& func);
   TierJob new_job(Guest& guest) const;
   TierJob job_for(Guest& guest, FuncIdx f, u64 loop) const;
+  void ask(Guest& guest, FuncIdx f, u64 loop) const;
   void ask_for_rest(Guest& guest) const;
 
   Store& store_;
