@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <map>
@@ -132,9 +133,10 @@ void Profiler::sample(void* context) {
 
 void Profiler::end_timer() {
   if (!timer_) return;
-  timer_delete(timer_);
-  timer_ = nullptr;
+  timer_delete(*timer_);
+  timer_.reset();
   current = nullptr;
+  std::atomic_signal_fence(std::memory_order_seq_cst);  // a signal may be pending
 }
 
 #else

@@ -2,6 +2,7 @@
 // and in the interpreter. What it costs is the signals; the guest runs the same code. Linux on x86-64 only.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,7 @@ class Profiler {
 
   Store& store_;
   u32 hz_;
-  void* timer_ = nullptr;
+  std::optional<void*> timer_;  // the first timer of a process is a null pointer
   std::unique_ptr<Samples> samples_;
 };
 

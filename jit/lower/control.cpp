@@ -12,6 +12,7 @@ void lower_if(L& l, const Instr& i) {
   V condition = l.ir().CreateICmpNE(l.pop(), l.i32(0));
   llvm::BasicBlock* then = l.new_block("then");
   llvm::BasicBlock* otherwise = l.new_block("else");
+  l.save_operands_below(i.block);
   l.ir().CreateCondBr(condition, then, otherwise, l.branch_weights());
   l.switch_to(then);
   l.open(Op::if_, i.block, otherwise);

@@ -244,7 +244,7 @@ void FuncLowering::open(Op op, const BlockType& block, llvm::BasicBlock* otherwi
             .params = {},
             .height = stack_.size() - params.size(),
             .catches = {}};
-  if (osr_) save_operands(c.height);
+  if (op != Op::if_) save_operands_below(block);  // an if saves them before it branches
   if (op == Op::loop) {
     c.label = new_block("loop");
     add_phis(c, params);

@@ -76,6 +76,8 @@ class FuncLowering {
     Value caught = nullptr;                 // legacy: the exception of the clause being lowered
   };
   void open(Op op, const BlockType& type, llvm::BasicBlock* otherwise);
+  // Operands below a block's go to their cells, where variants for on-stack replacement find them again.
+  void save_operands_below(const BlockType& block);
   void else_branch();
   void close();
   // Branches, with the label's operands on top of the stack (which stay there).
@@ -226,7 +228,6 @@ class FuncLowering {
   void declare_frame_locals(const std::vector<LocalRun>& runs);
   void leave_osr_entry();
   void enter_loop(Control& loop);
-  void save_operands(size_t count);
   void reload_operands(size_t count);
   Value load_frame_slot(u32 slot, llvm::Type* type);
   Value operand_cell(size_t index, llvm::Type* type);

@@ -78,7 +78,9 @@ Value FuncLowering::operand_cell(size_t index, llvm::Type* type) {
   return cell;
 }
 
-void FuncLowering::save_operands(size_t count) {
+void FuncLowering::save_operands_below(const BlockType& block) {
+  if (!osr_) return;
+  const size_t count = stack_.size() - block_params(block).size();
   for (size_t i = 0; i < count; ++i) b_.CreateStore(stack_[i], operand_cell(i, stack_[i]->getType()));
 }
 

@@ -1,6 +1,8 @@
 // Tier against tier: bytes are entropy for the generator of valid modules (generator.h); the interpreter, code
 // compiled as a whole, and tiers that change at the first chance must give bit-identical results, traps,
 // globals and memories. The first byte chooses the optimisation level.
+#include <fmt/format.h>
+
 #include <cstdlib>
 
 #include "jit/compiler.h"
@@ -20,6 +22,13 @@ std::string run(std::span<const u8> module, const jit::JitOptions* options) {
   return test::run_generated(store, module);
 }
 
+// Aborts, with what each tier did, when they differ.
+void expect_same(const std::string& tier, const std::string& interpreted, const std::string& compiled) {
+  if (compiled == interpreted) return;
+  fmt::print(stderr, "interpreter:\n{}\n{}:\n{}\n", interpreted, tier, compiled);
+  std::abort();
+}
+
 void compare(std::span<const u8> entropy) {
   const u8 level = entropy.empty() ? 2 : entropy[0] % 4;
   const std::vector<u8> module = test::ModuleGenerator(entropy.subspan(entropy.empty() ? 0 : 1)).module();
@@ -27,10 +36,10 @@ void compare(std::span<const u8> entropy) {
   options.opt_level = level;
   options.notice = [](const std::string&) {};
   const std::string interpreted = run(module, nullptr);
-  if (run(module, &options) != interpreted) std::abort();
+  expect_same(fmt::format("compiled at level {}", level), interpreted, run(module, &options));
   options.eager = false;
   options.tiering = {.automatic = true, .stress = true};
-  if (run(module, &options) != interpreted) std::abort();
+  expect_same("changing tiers", interpreted, run(module, &options));
 }
 
 }  // namespace

@@ -76,6 +76,21 @@ TEST_P(Replacement, KeepsOperandsBelowTheLoopAndItsParameters) {
         {9});
 }
 
+TEST_P(Replacement, KeepsOperandsBelowAnIfOnBothWays) {
+  agree(R"((func (export "f") (param i32) (result i32) (local i32 i32)
+    (local.set 1 (i32.const 6))
+    (loop $l
+      (i32.add (local.get 1) (i32.const 100))  ;; below the if
+      (if (result i32) (i32.and (local.get 1) (i32.const 1))
+        (then (i32.const 1))
+        (else (i32.const 2)))
+      (i32.mul)
+      (local.set 2 (i32.add (i32.mul (local.get 2) (i32.const 3))))
+      (br_if $l (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))
+    (local.get 2)))",
+        {0});
+}
+
 // Entered in the innermost loop: the outer ones begin again in compiled code, with what lay below them.
 TEST_P(Replacement, OfANestedLoopGoesOnInTheOuterOnes) {
   agree(R"((func (export "f") (param i32) (result i32) (local i32 i32 i32)
