@@ -47,6 +47,7 @@ struct Inspection {
   std::vector<std::string_view> features;
 };
 Inspection inspect(const Module& module);
+ExternType export_type(const Module& module, const Export& e);  // stands with what the export names
 
 // wasi-nn for any number of stores.
 struct NnState {

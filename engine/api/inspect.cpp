@@ -136,6 +136,8 @@ std::string def_text(const DefType& t) {
   return text + ")";
 }
 
+}  // namespace
+
 ExternType export_type(const Module& m, const Export& e) {
   switch (e.kind) {
     case ExternKind::func: return m.functions[e.index].type;
@@ -146,8 +148,6 @@ ExternType export_type(const Module& m, const Export& e) {
   }
   __builtin_unreachable();
 }
-
-}  // namespace
 
 Inspection inspect(const Module& module) {
   Inspection out;

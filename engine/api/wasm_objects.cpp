@@ -85,18 +85,6 @@ wasm_module_t* compile(const api::State& state, std::string_view binary) {
 
 void new_name(wasm_name_t* out, std::string_view name) { wasm_byte_vec_new(out, name.size(), name.data()); }
 
-// Of exports; their types stand with what they name.
-ExternType type_of_export(const Module& m, const Export& e) {
-  switch (e.kind) {
-    case ExternKind::func: return m.functions[e.index].type;
-    case ExternKind::table: return m.tables[e.index].type;
-    case ExternKind::memory: return m.memories[e.index];
-    case ExternKind::global: return m.globals[e.index].type;
-    case ExternKind::tag: return m.tags[e.index];
-  }
-  __builtin_unreachable();
-}
-
 // What serialized modules begin with.
 std::string serial_header() { return std::string("\x7ftenon-module\0", 14) + build_id() + '\0'; }
 
@@ -134,7 +122,7 @@ void wasm_module_exports(const wasm_module_t* module, wasm_exporttype_vec_t* out
     wasm_name_t name;
     new_name(&name, m.exports[i].name);
     out->data[i] =
-        wasm_exporttype_new(&name, api::new_externtype(m.type_registry(), type_of_export(m, m.exports[i])));
+        wasm_exporttype_new(&name, api::new_externtype(m.type_registry(), api::export_type(m, m.exports[i])));
   }
 }
 

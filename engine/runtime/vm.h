@@ -55,7 +55,7 @@ using ArrayEntry = Status (*)(FuncRef* self, Slot* slots);
 
 // A callable function. Lives as long as its Store; a funcref value is its address.
 struct FuncRef {
-  // Compiled callers: tailcc(native_context, args…). Until the function itself is compiled this is the
+  // Compiled callers: C convention (native_context, args…). Until the function itself is compiled this is the
   // signature's native→array thunk, and native_context is this FuncRef; afterwards it is the VMContext. Both
   // change together, on the Store's own thread only. Null while the Store has no compiler.
   void* native_entry;
