@@ -90,8 +90,11 @@ void TierQueue::add(TierJob job) {
   wake_.notify_one();
 }
 
-// Signals for the process are the other threads' business.
+// Signals for the process are the other threads' business. A normal exit waits for the functions that are being compiled:
+// what is destroyed after that is not used any more. (The compiler itself is never destroyed: jit/CMakeLists.txt.)
 void TierQueue::start_thread() {
+  static const int at_exit = std::atexit([] { of_process().stop(); });
+  static_cast<void>(at_exit);
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -132,10 +135,6 @@ CompileFn TierQueue::compiler(const TierJob& job) {
     give_up(plugin.error());
     return nullptr;
   }
-  // A normal exit destroys what the compiler uses: it must have stopped by then. Registered when the compiler's
-  // own exit handlers are, so it runs before them.
-  static std::once_flag once;
-  std::call_once(once, [] { std::atexit([] { of_process().stop(); }); });
   return (*plugin)->compile;
 }
 

@@ -452,4 +452,28 @@ TEST(Api, ModulesAreSharedByThreads) {
   for (auto& t : threads) t.join();
 }
 
+// In the compiler's constructors, in its first function, in a later one: exit() may find it anywhere.
+TEST(ApiDeathTest, AProcessMayExitWhileItsFunctionsAreCompiled) {
+  std::string wat = "(module";
+  for (int f = 0; f < 40; ++f)
+    wat += R"((func (export "f)" + std::to_string(f) +
+           R"(") (param i32) (result i32)
+      (loop $l (result i32) (local.set 0 (i32.sub (local.get 0) (i32.const 1)))
+        (if (result i32) (local.get 0) (then (br $l)) (else (i32.const 7))))))";
+  wat += ")";
+  for (const int calls : {1, 2, 5, 10, 20, 40})
+    EXPECT_EXIT(
+        {
+          Engine engine;
+          Module module = std::move(from_text(engine, wat).value());
+          Linker linker(engine);
+          Store store = std::move(Store::make(engine).value());
+          Instance instance = linker.instantiate(store, module).value();
+          for (int f = 0; f < calls; ++f)
+            (*instance.get<int32_t(int32_t)>("f" + std::to_string(f)))(2'000'000).value();
+          std::exit(0);
+        },
+        ::testing::ExitedWithCode(0), "");
+}
+
 }  // namespace
