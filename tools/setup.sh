@@ -14,7 +14,7 @@ build=(clang-22 lld-22 llvm-22-dev zlib1g-dev libzstd-dev libclang-rt-22-dev nin
 guests=(clang-22 lld-22 wasi-libc libclang-rt-22-dev-wasm32 libc++-22-dev-wasm32 rustc libstd-rust-dev-wasm32
   libstb-dev)
 # What only tests use; a release of Debian may lack one of them, then its tests skip.
-tests=(g++ dpkg-dev tcl libonnx-testdata wabt binaryen clang-format-22 clang-tidy-22 git)
+tests=(g++ dpkg-dev tcl libonnx-testdata wabt binaryen clang-format-22 clang-tidy-22 git doxygen)
 
 wanted=()
 for group in "${@:-all}"; do

@@ -233,30 +233,54 @@ Result<std::shared_ptr<LoadedGraph>> Environment::load_named(std::string_view na
   NamedGraph* entry = TENON_TRY(find_named(name));
   const std::lock_guard lock(entry->mutex);
   if (entry->loaded) return entry->loaded;
-  if (entry->path.empty()) {
-    const auto format = detect_format(entry->bytes);
-    if (!format) return fail(ErrorCode::invalid_encoding, "'{}': of no known model format", name);
-    entry->loaded = TENON_TRY(load(std::string(name), *format,
-                                   ModelSource{.file = std::string(name),
-                                               .bytes = entry->bytes,
-                                               .owner = entry->owner,
-                                               .folder = {},
-                                               .access = FileAccess::kRead,
-                                               .limits = compile_options().limits}));
-    return entry->loaded;
-  }
-  const FileAccess access = access_for(entry->path);
-  const auto file = TENON_TRY(MappedFile::open(entry->path, access));
-  ModelSource source{.file = entry->path,
-                     .bytes = file->bytes(),
-                     .owner = file,
-                     .folder = folder_of(entry->path),
-                     .access = access,
-                     .limits = compile_options().limits};
-  std::optional<Format> format = entry->format ? entry->format : format_of(entry->path, source.bytes);
-  if (!format) return fail(ErrorCode::invalid_encoding, "{}: of no known model format", entry->path);
-  entry->loaded = TENON_TRY(load(std::string(name), *format, source, access == FileAccess::kMap));
+  entry->loaded = TENON_TRY(entry->path.empty() ? load_memory(std::string(name), entry->bytes, entry->owner)
+                                                : load_mapped(std::string(name), entry->path, entry->format));
   return entry->loaded;
+}
+
+Result<std::shared_ptr<LoadedGraph>> Environment::load_memory(const std::string& name,
+                                                              std::span<const std::byte> bytes,
+                                                              std::shared_ptr<const void> owner) {
+  const auto format = detect_format(bytes);
+  if (!format) return fail(ErrorCode::invalid_encoding, "'{}': of no known model format", name);
+  return load(name, *format,
+              ModelSource{.file = name,
+                          .bytes = bytes,
+                          .owner = std::move(owner),
+                          .folder = {},
+                          .access = FileAccess::kRead,
+                          .limits = compile_options().limits});
+}
+
+Result<std::shared_ptr<LoadedGraph>> Environment::load_mapped(const std::string& name,
+                                                              const std::string& path,
+                                                              std::optional<Format> format) {
+  const FileAccess access = access_for(path);
+  const auto file = TENON_TRY(MappedFile::open(path, access));
+  const ModelSource source{.file = path,
+                           .bytes = file->bytes(),
+                           .owner = file,
+                           .folder = folder_of(path),
+                           .access = access,
+                           .limits = compile_options().limits};
+  if (!format) format = format_of(path, source.bytes);
+  if (!format) return fail(ErrorCode::invalid_encoding, "{}: of no known model format", path);
+  return load(name, *format, source, access == FileAccess::kMap);
+}
+
+Result<std::shared_ptr<LoadedGraph>> Environment::load_file(const std::string& path) {
+  return load_mapped(path, TENON_TRY(model_file(path)), std::nullopt);
+}
+
+Result<std::shared_ptr<LoadedGraph>> Environment::load_owned(std::span<const std::byte> bytes,
+                                                             std::shared_ptr<const void> owner) {
+  return load_memory(number_name("model in memory"), bytes, std::move(owner));
+}
+
+// For models without a name of their own.
+std::string Environment::number_name(std::string_view prefix) {
+  const std::lock_guard lock(mutex_);
+  return fmt::format("{} {}", prefix, ++bytes_loads_);
 }
 
 Result<std::shared_ptr<LoadedGraph>> Environment::load_bytes(
@@ -275,12 +299,7 @@ Result<std::shared_ptr<LoadedGraph>> Environment::load_bytes(
                 builders.size());
   }
   const auto copy = std::make_shared<const std::vector<std::byte>>(builders[0].begin(), builders[0].end());
-  uint64_t number = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    number = ++bytes_loads_;
-  }
-  ModelSource source{.file = fmt::format("loaded model {}", number),
+  ModelSource source{.file = number_name("loaded model"),
                      .bytes = *copy,
                      .owner = copy,
                      .folder = {},

@@ -104,6 +104,11 @@ class Environment {
 
   // The model registered under exactly this name; names are never paths. Loaded at first use, then shared.
   Result<std::shared_ptr<LoadedGraph>> load_named(std::string_view name);
+  // Models of the host itself, registered under no name: a file (or a folder that holds one), mapped; bytes that `owner`
+  // keeps alive and unchanged.
+  Result<std::shared_ptr<LoadedGraph>> load_file(const std::string& path);
+  Result<std::shared_ptr<LoadedGraph>> load_owned(std::span<const std::byte> bytes,
+                                                  std::shared_ptr<const void> owner);
   // A model that a guest passes as bytes: they are copied once, since the guest may change them.
   Result<std::shared_ptr<LoadedGraph>> load_bytes(std::span<const std::span<const std::byte>> builders,
                                                   uint32_t encoding,
@@ -130,6 +135,11 @@ class Environment {
   Result<NamedGraph*> find_named(std::string_view name);
   Result<std::shared_ptr<const void>> take_quota(uint64_t bytes);
   FileAccess access_for(const std::string& path) const;
+  Result<std::shared_ptr<LoadedGraph>> load_mapped(const std::string& name, const std::string& path,
+                                                   std::optional<Format> format);
+  Result<std::shared_ptr<LoadedGraph>> load_memory(const std::string& name, std::span<const std::byte> bytes,
+                                                   std::shared_ptr<const void> owner);
+  std::string number_name(std::string_view prefix);
   // `cached`: the model is this file, as it is on disk, and nobody but us and its owner writes it.
   Result<std::shared_ptr<LoadedGraph>> load(const std::string& name, Format format, const ModelSource& source,
                                             bool cached = false);

@@ -48,27 +48,6 @@ Result<Dims> read_dims(std::span<const std::byte> record, const kernels::ValueTy
   return Dims::from(std::span(dims, scalar_as_one ? 0 : rank));
 }
 
-// The dimensions that `bytes` bytes fill, for a type of which at most one dimension is unknown.
-Result<Dims> dims_from_size(const kernels::ValueType& declared, uint64_t bytes) {
-  if (!declared.shape) return fail(ErrorCode::invalid_argument, "of unknown rank: bind it with dimensions");
-  Dims dims;
-  std::optional<size_t> unknown;
-  for (const kernels::Dim& dim : *declared.shape) {
-    if (!dim.is_constant() && std::exchange(unknown, dims.size()))
-      return fail(ErrorCode::invalid_argument, "has several dynamic dimensions: bind it with dimensions");
-    dims.push_back(dim.is_constant() ? dim.value : 1);
-  }
-  const size_t slice = TENON_TRY(kernels::byte_size(declared.element, dims));
-  if (unknown) {
-    if (slice == 0 || bytes % slice != 0)
-      return fail(ErrorCode::invalid_argument, "{} bytes are no multiple of {}", bytes, slice);
-    dims[*unknown] = static_cast<int64_t>(bytes / slice);
-  } else if (slice != bytes) {
-    return fail(ErrorCode::invalid_argument, "{} bytes; it has {}", bytes, slice);
-  }
-  return dims;
-}
-
 Result<void> check_edge(std::string_view what, const kernels::TensorInfo& info) {
   if (info.type.kind == kernels::ValueType::Kind::tensor &&
       (info.type.element == DataType::undefined || type_row(info.type.element))) {
@@ -118,6 +97,26 @@ Result<kernels::TensorView> view_tensor(const kernels::TensorInfo& input, const 
 }
 
 }  // namespace
+
+Result<Dims> dims_from_size(const kernels::ValueType& declared, uint64_t bytes) {
+  if (!declared.shape) return fail(ErrorCode::invalid_argument, "of unknown rank: bind it with dimensions");
+  Dims dims;
+  std::optional<size_t> unknown;
+  for (const kernels::Dim& dim : *declared.shape) {
+    if (!dim.is_constant() && std::exchange(unknown, dims.size()))
+      return fail(ErrorCode::invalid_argument, "has several dynamic dimensions: bind it with dimensions");
+    dims.push_back(dim.is_constant() ? dim.value : 1);
+  }
+  const size_t slice = TENON_TRY(kernels::byte_size(declared.element, dims));
+  if (unknown) {
+    if (slice == 0 || bytes % slice != 0)
+      return fail(ErrorCode::invalid_argument, "{} bytes are no multiple of {}", bytes, slice);
+    dims[*unknown] = static_cast<int64_t>(bytes / slice);
+  } else if (slice != bytes) {
+    return fail(ErrorCode::invalid_argument, "{} bytes; it has {}", bytes, slice);
+  }
+  return dims;
+}
 
 Result<void> check_element_type(uint32_t number, DataType declared, int64_t elements, size_t bytes,
                                 TypeNumbers numbers) {

@@ -144,6 +144,9 @@ class NnContext {
 Result<void> check_element_type(uint32_t number, kernels::DataType declared, int64_t elements, size_t bytes,
                                 TypeNumbers numbers = TypeNumbers::either);
 
+// The dimensions that `bytes` bytes fill, for a type of which at most one dimension is unknown. Error: invalid_argument.
+Result<kernels::Dims> dims_from_size(const kernels::ValueType& declared, uint64_t bytes);
+
 // The witx number of an element type, nothing for types that cannot pass.
 std::optional<uint32_t> type_number(kernels::DataType type);
 

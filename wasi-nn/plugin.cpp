@@ -8,6 +8,7 @@
 #include "engine/runtime/plugin.h"
 #include "kernels/plan.h"
 #include "wasi-nn/abi/functions.h"
+#include "wasi-nn/host_graph.h"
 #include "wasi-nn/nn_context.h"
 #include "wasi-nn/tool_cli.h"
 #include "wasi-nn/weight_cache.h"
@@ -33,16 +34,6 @@ class Guest final : public NnGuest {
   std::mutex mutex_;
   std::deque<nn::Binding> bindings_;
 };
-
-ErrorCategory category(kernels::ErrorCode code) {
-  switch (code) {
-    case kernels::ErrorCode::invalid_argument: return ErrorCategory::usage;
-    case kernels::ErrorCode::not_found: return ErrorCategory::not_found;
-    case kernels::ErrorCode::unsupported_operation: return ErrorCategory::unsupported;
-    case kernels::ErrorCode::too_large: return ErrorCategory::limit;
-    default: return ErrorCategory::invalid;
-  }
-}
 
 class PluginEnvironment final : public NnEnvironment {
  public:
@@ -80,13 +71,23 @@ class PluginEnvironment final : public NnEnvironment {
     environment_.add_writable_folder(std::string(path));
   }
   std::unique_ptr<NnGuest> new_guest() override { return std::make_unique<Guest>(environment_); }
+  Result<std::unique_ptr<NnGraph>> load_named(std::string_view name) override {
+    return nn::make_host_graph(environment_, [&] { return environment_.load_named(name); });
+  }
+  Result<std::unique_ptr<NnGraph>> load_file(std::string_view path) override {
+    return nn::make_host_graph(environment_, [&] { return environment_.load_file(std::string(path)); });
+  }
+  Result<std::unique_ptr<NnGraph>> load_bytes(std::span<const std::byte> bytes,
+                                              std::shared_ptr<const void> owner) override {
+    return nn::make_host_graph(environment_, [&] { return environment_.load_owned(bytes, owner); });
+  }
   std::span<const HostFuncDesc> functions(bool memory64) const override { return nn::nn_functions(memory64); }
   std::string statistics_text() const override { return environment_.statistics_text(); }
 
  private:
-  static Result<void> translate(const kernels::Result<void>& result) {
+  static Result<void> translate(kernels::Result<void> result) {
     if (result) return {};
-    return std::unexpected(Error{category(result.error().code), result.error().message, std::nullopt});
+    return std::unexpected(nn::to_engine_error(std::move(result.error())));
   }
 
   nn::Environment environment_;

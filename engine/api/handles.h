@@ -54,6 +54,15 @@ struct NnState {
   std::unique_ptr<NnEnvironment> environment;
 };
 
+inline std::span<const std::byte> byte_span(const void* bytes, size_t size) {
+  return {static_cast<const std::byte*>(bytes), size};
+}
+// Calls `release` when the last copy dies.
+inline std::shared_ptr<const void> owner_of(void (*release)(void*), void* env) {
+  if (!release) return nullptr;
+  return {env, [release](const void* p) { release(const_cast<void*>(p)); }};
+}
+
 tenon_error_t* make_error(Error error);
 // With the trap record of a store, where the error is a trap, an exit or an exception.
 tenon_error_t* make_error(Error error, const TrapRecord& trap);
@@ -131,4 +140,14 @@ struct tenon_wasi {
 
 struct tenon_nn {
   std::shared_ptr<tenon::api::NnState> state;
+};
+
+struct tenon_nn_graph {
+  std::shared_ptr<tenon::api::NnState> state;  // first: the graph needs it to its end
+  std::shared_ptr<const tenon::NnGraph> graph;
+};
+
+struct tenon_nn_context {
+  std::shared_ptr<const tenon::NnGraph> graph;
+  std::unique_ptr<tenon::NnExecution> execution;
 };

@@ -4,20 +4,6 @@
 
 using namespace tenon;
 
-namespace {
-
-std::span<const std::byte> byte_span(const void* bytes, size_t size) {
-  return {static_cast<const std::byte*>(bytes), size};
-}
-
-// Calls `release` when the last copy dies.
-std::shared_ptr<const void> owner_of(void (*release)(void*), void* env) {
-  if (!release) return nullptr;
-  return {env, [release](const void* p) { release(const_cast<void*>(p)); }};
-}
-
-}  // namespace
-
 tenon_error_t* tenon_nn_new(uint32_t threads, tenon_nn_t** out) {
   auto plugin = nn_plugin();
   if (!plugin) return api::make_error(plugin.error());
@@ -36,8 +22,8 @@ tenon_error_t* tenon_nn_add_graph(tenon_nn_t* nn, const char* spec) {
 
 tenon_error_t* tenon_nn_add_graph_bytes(tenon_nn_t* nn, const char* name, const void* bytes, size_t size,
                                         void (*release)(void*), void* release_env) {
-  auto added =
-      nn->state->environment->add_graph_bytes(name, byte_span(bytes, size), owner_of(release, release_env));
+  auto added = nn->state->environment->add_graph_bytes(name, api::byte_span(bytes, size),
+                                                       api::owner_of(release, release_env));
   return added ? nullptr : api::make_error(added.error());
 }
 
@@ -45,8 +31,8 @@ void tenon_nn_set_finder(tenon_nn_t* nn, tenon_nn_find_t find, void* env) {
   nn->state->environment->set_finder([find, env](std::string_view name) -> std::optional<NnFoundModel> {
     tenon_nn_model_t model = {};
     if (!find(env, name.data(), name.size(), &model)) return std::nullopt;
-    return NnFoundModel{model.path ? model.path : "", byte_span(model.bytes, model.size),
-                        owner_of(model.release, model.release_env)};
+    return NnFoundModel{model.path ? model.path : "", api::byte_span(model.bytes, model.size),
+                        api::owner_of(model.release, model.release_env)};
   });
 }
 

@@ -11,7 +11,8 @@
  *
  * Threads. Engines and modules may be used by any number of threads. A store, and all that lives in it
  * (instances, functions, memories, …), by one thread at a time; only tenon_store_interrupt may be called
- * meanwhile. Configurations, linkers and WASI configurations: one thread at a time.
+ * meanwhile. Configurations, linkers, WASI configurations and settings of wasi-nn: one thread at a time. Errors belong
+ * to whoever has them.
  */
 #ifndef TENON_H
 #define TENON_H
@@ -65,7 +66,7 @@ typedef enum {
   TENON_ERROR_MALFORMED,   /* the binary or text is broken */
   TENON_ERROR_INVALID,     /* decodes, but does not validate */
   TENON_ERROR_UNLINKABLE,  /* imports do not match */
-  TENON_ERROR_TRAP,        /* the guest trapped */
+  TENON_ERROR_TRAP,        /* the guest trapped; a model failed while it computed */
   TENON_ERROR_EXCEPTION,   /* a guest's exception that nobody caught */
   TENON_ERROR_EXIT,        /* the guest ended itself: tenon_error_exit_status */
   TENON_ERROR_LIMIT,       /* a limit, named in the message */
@@ -447,6 +448,102 @@ TENON_API tenon_string_t tenon_nn_statistics(tenon_nn_t* nn);
  * `terminal`: fd 1 is one. Errors: the plugin's. */
 TENON_API tenon_error_t* tenon_nn_tool(const char* command, const char* const* args, size_t arg_count,
                                        tenon_write_t write, void* env, bool terminal, int* exit_status);
+
+/* ---- Models without WebAssembly: tensors in the host's own memory ----
+ *
+ * A graph may be used by any number of threads, a context by one at a time; only tenon_nn_context_interrupt may be called
+ * meanwhile. Graphs and contexts can be deleted in any order. Errors of all calls on contexts: usage (an index, a type,
+ * dimensions, sizes), limit (memory, or room for an output), trap (the inference failed: an input that is not set, the
+ * data, TENON_NN_MAX_COMPUTE_MICROS, an interrupt). */
+
+typedef struct tenon_nn_graph tenon_nn_graph_t;
+typedef struct tenon_nn_context tenon_nn_context_t;
+
+/* Element types; the first six have wasi-nn's numbers. */
+typedef enum tenon_nn_type {
+  TENON_NN_F16,
+  TENON_NN_F32,
+  TENON_NN_F64,
+  TENON_NN_U8,
+  TENON_NN_I32,
+  TENON_NN_I64,
+  TENON_NN_BF16,
+  TENON_NN_I8,
+  TENON_NN_I16,
+  TENON_NN_U16,
+  TENON_NN_U32,
+  TENON_NN_U64,
+  TENON_NN_BOOL /* a byte: 0 is false */
+} tenon_nn_type_t;
+
+#define TENON_NN_MAX_RANK 12
+
+/* What is known of an input or output. */
+typedef struct tenon_nn_edge {
+  tenon_name_t name; /* lives as long as what gave it */
+  tenon_nn_type_t type;
+  int32_t rank;                    /* -1: any */
+  int64_t dims[TENON_NN_MAX_RANK]; /* -1: only an inference decides it */
+  uint64_t size;                   /* in bytes; 0 while a dimension is open */
+} tenon_nn_edge_t;
+
+/* A tensor for an input: row-major and dense, at any address. */
+typedef struct tenon_nn_tensor {
+  uint32_t index; /* of the input */
+  tenon_nn_type_t type;
+  int32_t rank; /* -1: the dimensions follow from the size; at most one of the input's may be open then */
+  const int64_t* dims;
+  const void* data;
+  size_t size; /* in bytes */
+} tenon_nn_tensor_t;
+
+/* Room for an output. */
+typedef struct tenon_nn_output {
+  uint32_t index;
+  void* data;
+  size_t capacity; /* in bytes */
+  size_t written;  /* set by tenon_nn_context_run */
+} tenon_nn_output_t;
+
+/* Loads a model that is registered under this name (all that load it share it), a file (or a folder that holds one), or bytes
+ * as in tenon_nn_add_graph_bytes. Graphs keep what they need of `nn`. Errors: not_found, invalid, unsupported (names
+ * the operator; also inputs and outputs that are strings or sequences), limit. */
+TENON_API tenon_error_t* tenon_nn_graph_new_named(tenon_nn_t* nn, const char* name, tenon_nn_graph_t** out);
+TENON_API tenon_error_t* tenon_nn_graph_new_from_file(tenon_nn_t* nn, const char* path,
+                                                      tenon_nn_graph_t** out);
+TENON_API tenon_error_t* tenon_nn_graph_new(tenon_nn_t* nn, const void* bytes, size_t size,
+                                            void (*release)(void* release_env), void* release_env,
+                                            tenon_nn_graph_t** out);
+TENON_API void tenon_nn_graph_delete(tenon_nn_graph_t* graph);
+TENON_API size_t tenon_nn_graph_input_count(const tenon_nn_graph_t* graph);
+TENON_API size_t tenon_nn_graph_output_count(const tenon_nn_graph_t* graph);
+/* False when there is no such input or output. */
+TENON_API bool tenon_nn_graph_input(const tenon_nn_graph_t* graph, size_t index, tenon_nn_edge_t* out);
+TENON_API bool tenon_nn_graph_output(const tenon_nn_graph_t* graph, size_t index, tenon_nn_edge_t* out);
+
+/* A context holds one inference: its inputs, activations and outputs. */
+TENON_API tenon_error_t* tenon_nn_context_new(const tenon_nn_graph_t* graph, tenon_nn_context_t** out);
+TENON_API void tenon_nn_context_delete(tenon_nn_context_t* context);
+/* Reads the tensor before it returns. A failing call keeps the old value. Inputs stay set for further computes. */
+TENON_API tenon_error_t* tenon_nn_context_set_input(tenon_nn_context_t* context,
+                                                    const tenon_nn_tensor_t* input);
+TENON_API tenon_error_t* tenon_nn_context_compute(tenon_nn_context_t* context);
+/* What is known of an output by now: after a compute its dimensions and size. */
+TENON_API tenon_error_t* tenon_nn_context_output(const tenon_nn_context_t* context, size_t index,
+                                                 tenon_nn_edge_t* out);
+/* Writes an output of the last compute to `data`; `size` (may be NULL) gets the number of bytes, also when an error of kind
+ * limit says that they do not fit: nothing is written then. */
+TENON_API tenon_error_t* tenon_nn_context_get_output(tenon_nn_context_t* context, size_t index, void* data,
+                                                     size_t capacity, size_t* size);
+/* An inference in one call on the caller's buffers: sets these inputs, computes, writes these outputs. Operators read and
+ * write the buffers in place where the model allows it, so nobody else may write them meanwhile. Inputs that are not
+ * given keep the value of tenon_nn_context_set_input; those that are must be given again for the next inference. */
+TENON_API tenon_error_t* tenon_nn_context_run(tenon_nn_context_t* context, const tenon_nn_tensor_t* inputs,
+                                              size_t input_count, tenon_nn_output_t* outputs,
+                                              size_t output_count);
+/* Makes the running inference, or the next one, fail between two operators, as long as `on`. From any thread and from
+ * signal handlers. */
+TENON_API void tenon_nn_context_interrupt(tenon_nn_context_t* context, bool on);
 
 #ifdef __cplusplus
 }

@@ -545,16 +545,157 @@ class Nn {
 
 namespace detail {
 
+// The tensor type of an element's C++ type.
+template <class T>
+constexpr tenon_nn_type_t nn_type_of() {
+  if constexpr (std::is_same_v<T, float>)
+    return TENON_NN_F32;
+  else if constexpr (std::is_same_v<T, double>)
+    return TENON_NN_F64;
+  else if constexpr (std::is_same_v<T, bool>)
+    return TENON_NN_BOOL;
+  else {
+    static_assert(std::is_integral_v<T>, "give other element types by tenon_nn_tensor_t");
+    constexpr tenon_nn_type_t kSigned[] = {TENON_NN_I8, TENON_NN_I16, TENON_NN_I32, TENON_NN_I64};
+    constexpr tenon_nn_type_t kUnsigned[] = {TENON_NN_U8, TENON_NN_U16, TENON_NN_U32, TENON_NN_U64};
+    constexpr size_t kAt = sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : sizeof(T) == 4 ? 2 : 3;
+    return std::is_signed_v<T> ? kSigned[kAt] : kUnsigned[kAt];
+  }
+}
+
+}  // namespace detail
+
+// The caller's elements as input `index`; without `dims` these follow from the number of elements, when at most one of the
+// input's is open. Both stay the caller's.
+template <class T>
+tenon_nn_tensor_t nn_input(uint32_t index, std::span<const T> data, std::span<const int64_t> dims) {
+  return {index,       detail::nn_type_of<T>(), static_cast<int32_t>(dims.size()), dims.data(),
+          data.data(), data.size_bytes()};
+}
+template <class T>
+tenon_nn_tensor_t nn_input(uint32_t index, std::span<const T> data) {
+  return {index, detail::nn_type_of<T>(), -1, nullptr, data.data(), data.size_bytes()};
+}
+// The caller's room for output `index`.
+template <class T>
+tenon_nn_output_t nn_output(uint32_t index, std::span<T> room) {
+  return {index, room.data(), room.size_bytes(), 0};
+}
+
+// One inference: its inputs, activations and outputs. One thread at a time.
+class NnContext {
+ public:
+  // Without `dims` they follow from the number of elements.
+  template <class T>
+  Result<void> set_input(uint32_t index, std::span<const T> data, std::span<const int64_t> dims) {
+    return set_input(nn_input(index, data, dims));
+  }
+  template <class T>
+  Result<void> set_input(uint32_t index, std::span<const T> data) {
+    return set_input(nn_input(index, data));
+  }
+  Result<void> set_input(const tenon_nn_tensor_t& input) {
+    return Result<void>(tenon_nn_context_set_input(get(), &input));
+  }
+  Result<void> compute() { return Result<void>(tenon_nn_context_compute(get())); }
+  // What is known of an output by now: after a compute its dimensions and size.
+  Result<tenon_nn_edge_t> output(size_t index) const {
+    tenon_nn_edge_t edge{};
+    if (tenon_error_t* e = tenon_nn_context_output(get(), index, &edge)) return Error(e);
+    return edge;
+  }
+  // The output as elements of T. Error usage when its type is another.
+  template <class T>
+  Result<std::vector<T>> get_output(size_t index) {
+    static_assert(!std::is_same_v<T, bool>, "a vector of bool has no bytes: get uint8_t");
+    auto edge = output(index);
+    if (!edge) return std::move(edge.error());
+    if (edge->type != detail::nn_type_of<T>() && !(edge->type == TENON_NN_BOOL && std::is_same_v<T, uint8_t>))
+      return Error("output " + std::to_string(index) + " has another element type");
+    std::vector<T> data(edge->size / sizeof(T));
+    if (tenon_error_t* e =
+            tenon_nn_context_get_output(get(), index, data.data(), data.size() * sizeof(T), nullptr))
+      return Error(e);
+    return data;
+  }
+  // An inference in one call on the caller's buffers, in place where the model allows it (tenon_nn_context_run):
+  //   auto in = nn_input<float>(0, image);
+  //   auto out = nn_output<float>(0, scores);
+  //   context.run({&in, 1}, {&out, 1});
+  Result<void> run(std::span<const tenon_nn_tensor_t> inputs, std::span<tenon_nn_output_t> outputs) {
+    return Result<void>(
+        tenon_nn_context_run(get(), inputs.data(), inputs.size(), outputs.data(), outputs.size()));
+  }
+  void interrupt(bool on = true) { tenon_nn_context_interrupt(get(), on); }  // any thread, signal handlers
+  tenon_nn_context_t* get() const { return context_.get(); }
+
+ private:
+  friend class NnGraph;
+  explicit NnContext(tenon_nn_context_t* context) : context_(context) {}
+  detail::Handle<tenon_nn_context_t, tenon_nn_context_delete> context_;
+};
+
+// A model on the host's own tensors, for any number of threads.
+class NnGraph {
+ public:
+  static Result<NnGraph> named(const Nn& nn, const std::string& name) {
+    tenon_nn_graph_t* g = nullptr;
+    if (tenon_error_t* e = tenon_nn_graph_new_named(nn.get(), name.c_str(), &g)) return Error(e);
+    return NnGraph(g);
+  }
+  static Result<NnGraph> from_file(const Nn& nn, const std::string& path) {
+    tenon_nn_graph_t* g = nullptr;
+    if (tenon_error_t* e = tenon_nn_graph_new_from_file(nn.get(), path.c_str(), &g)) return Error(e);
+    return NnGraph(g);
+  }
+  // `bytes` stay unchanged until `release`(`env`) is called, also when this fails.
+  static Result<NnGraph> from_bytes(const Nn& nn, std::string_view bytes, void (*release)(void*) = nullptr,
+                                    void* env = nullptr) {
+    tenon_nn_graph_t* g = nullptr;
+    if (tenon_error_t* e = tenon_nn_graph_new(nn.get(), bytes.data(), bytes.size(), release, env, &g))
+      return Error(e);
+    return NnGraph(g);
+  }
+  std::vector<tenon_nn_edge_t> inputs() const {
+    return edges(tenon_nn_graph_input_count(get()), tenon_nn_graph_input);
+  }
+  std::vector<tenon_nn_edge_t> outputs() const {
+    return edges(tenon_nn_graph_output_count(get()), tenon_nn_graph_output);
+  }
+  Result<NnContext> context() const {
+    tenon_nn_context_t* c = nullptr;
+    if (tenon_error_t* e = tenon_nn_context_new(get(), &c)) return Error(e);
+    return NnContext(c);
+  }
+  tenon_nn_graph_t* get() const { return graph_.get(); }
+
+ private:
+  explicit NnGraph(tenon_nn_graph_t* graph) : graph_(graph) {}
+  std::vector<tenon_nn_edge_t> edges(size_t count,
+                                     bool (*edge)(const tenon_nn_graph_t*, size_t, tenon_nn_edge_t*)) const {
+    std::vector<tenon_nn_edge_t> list(count);
+    for (size_t i = 0; i < count; ++i) edge(get(), i, &list[i]);
+    return list;
+  }
+  detail::Handle<tenon_nn_graph_t, tenon_nn_graph_delete> graph_;
+};
+
+namespace detail {
+
 // A callable's parameters and result as a host function: R f([Caller,] numbers…), R a number, void, or Result
 // of these.
+template <class Function>
+struct FunctionSignature;
+template <class Method>
+struct MethodSignature;
+template <class F, class R, class... A>
+struct MethodSignature<R (F::*)(A...) const> : FunctionSignature<R(A...)> {};
+template <class F, class R, class... A>
+struct MethodSignature<R (F::*)(A...)> : FunctionSignature<R(A...)> {};
 template <class F>
-struct HostSignature : HostSignature<decltype(&F::operator())> {};
-template <class F, class R, class... A>
-struct HostSignature<R (F::*)(A...) const> : HostSignature<R(A...)> {};
-template <class F, class R, class... A>
-struct HostSignature<R (F::*)(A...)> : HostSignature<R(A...)> {};
+struct HostSignature : MethodSignature<decltype(&F::operator())> {};
 template <class R, class... A>
-struct HostSignature<R (*)(A...)> : HostSignature<R(A...)> {};
+struct HostSignature<R (*)(A...)> : FunctionSignature<R(A...)> {};
 
 template <class T>
 struct Unwrap {
@@ -603,9 +744,9 @@ struct HostCall {
   }
 };
 template <class R, class... A>
-struct HostSignature<R(A...)> : HostCall<R, false, A...> {};
+struct FunctionSignature<R(A...)> : HostCall<R, false, A...> {};
 template <class R, class... A>
-struct HostSignature<R(Caller, A...)> : HostCall<R, true, A...> {};
+struct FunctionSignature<R(Caller, A...)> : HostCall<R, true, A...> {};
 
 }  // namespace detail
 

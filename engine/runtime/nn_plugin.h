@@ -52,6 +52,59 @@ struct NnFoundModel {
   std::shared_ptr<const void> owner;
 };
 
+// Element types of tensors that the host itself passes; the first six have wasi-nn's numbers.
+enum class NnType : u8 { f16, f32, f64, u8, i32, i64, bf16, i8, i16, u16, u32, u64, boolean };
+
+// What is known of an input or output.
+struct NnEdge {
+  std::string_view name;  // lives as long as the graph
+  NnType type = NnType::f32;
+  std::optional<std::vector<i64>> dims;  // -1: only an inference decides it; nothing: any rank
+  u64 bytes = 0;                         // 0 while a dimension is open
+};
+
+// A tensor in the caller's memory, row-major and dense, at any address.
+struct NnTensor {
+  u32 index = 0;
+  NnType type = NnType::f32;
+  std::optional<std::span<const i64>> dims;  // nothing: they follow from the size
+  std::span<const std::byte> bytes;
+};
+struct NnOutput {
+  u32 index = 0;
+  std::span<std::byte> bytes;
+  u64 written = 0;
+};
+
+// One inference at a time. Keeps its graph alive, not its environment. Errors of every call: usage (index, type,
+// dimensions, sizes), limit, trap (it failed while it computed, also for an input that is not set, or was interrupted).
+class NnExecution {
+ public:
+  virtual ~NnExecution() = default;
+  // As if the tensor was copied; a failing call keeps the old value.
+  virtual Result<void> set_input(const NnTensor& tensor) = 0;
+  virtual Result<void> compute() = 0;
+  // Bytes written, or that are needed, in `size`. Error limit when they do not fit: nothing is written then.
+  virtual Result<void> get_output(u32 index, std::span<std::byte> out, u64& size) = 0;
+  // Sets these inputs, computes and writes these outputs as one call, in place where operators can. The inputs must be
+  // given again for the next compute.
+  virtual Result<void> run(std::span<const NnTensor> inputs, std::span<NnOutput> outputs) = 0;
+  // With the dimensions of the last compute, or of the inputs that are set, where these decide them.
+  virtual Result<NnEdge> describe_output(u32 index) const = 0;
+  // Ends the inference that runs, or the next one, between two operators, until it is taken back. Any thread, signal handlers.
+  virtual void interrupt(bool on) = 0;
+};
+
+// A loaded model, for any number of threads.
+class NnGraph {
+ public:
+  virtual ~NnGraph() = default;
+  virtual std::span<const NnEdge> inputs() const = 0;
+  virtual std::span<const NnEdge> outputs() const = 0;
+  // The environment, whose settings count as they are now, outlives it. Error: limit.
+  virtual Result<std::unique_ptr<NnExecution>> new_execution() const = 0;
+};
+
 // Named models and statistics, shared by any number of guests and threads.
 class NnEnvironment {
  public:
@@ -73,6 +126,12 @@ class NnEnvironment {
   // shrinks would end the process. Holds for graphs that are loaded after the call.
   virtual void add_guest_folder(std::string_view path) = 0;
   virtual std::unique_ptr<NnGuest> new_guest() = 0;
+  // A registered model, a file (or a folder that holds one), or bytes that `owner` keeps alive and unchanged, for the host
+  // itself. Graphs need the environment as long as they live. Errors: not_found, invalid, unsupported, limit, io.
+  virtual Result<std::unique_ptr<NnGraph>> load_named(std::string_view name) = 0;
+  virtual Result<std::unique_ptr<NnGraph>> load_file(std::string_view path) = 0;
+  virtual Result<std::unique_ptr<NnGraph>> load_bytes(std::span<const std::byte> bytes,
+                                                      std::shared_ptr<const void> owner) = 0;
   // The host functions of all wasi-nn modules (wasi_ephemeral_nn, tenon_nn, wasi_nn).
   virtual std::span<const HostFuncDesc> functions(bool memory64) const = 0;
   // For people: for each graph calls, time, bytes viewed and copied. Empty when nothing was loaded.
