@@ -13,6 +13,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "engine/private_folder.h"
+
 namespace tenon::nn {
 namespace {
 
@@ -50,33 +52,6 @@ uint64_t hash_of(std::string_view text) {
     hash ^= hash >> 29;
   }
   return hash ^ text.size();
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-int open_folder(const std::string& path) {
-  for (size_t slash = path.find('/', 1); slash != path.npos; slash = path.find('/', slash + 1))
-    mkdir(path.substr(0, slash).c_str(), 0700);
-  mkdir(path.c_str(), 0700);
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  struct stat st = {};
-  if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_uid != geteuid() || (st.st_mode & 077) != 0)) {
-    close(fd);
-    return -1;
-  }
-  return fd;
 }
 
 // Makes room for `bytes` more.
@@ -140,29 +115,23 @@ struct Mapping {
 
 }  // namespace
 
-std::string default_weight_cache_folder() {
-  // The specification of XDG_CACHE_HOME: relative paths are invalid and to be ignored.
-  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg && *xdg == '/')
-    return std::string(xdg) + "/tenon/nn";
-  if (const char* home = std::getenv("HOME"); home && *home == '/')
-    return std::string(home) + "/.cache/tenon/nn";
-  return {};
-}
+std::string default_weight_cache_folder() { return cache_folder("tenon/nn").value_or(""); }
 
 std::shared_ptr<WeightCache> WeightCache::open(const std::string& folder, const std::string& model_path,
                                                const std::string& variant) {
   struct stat model = {};
   if (folder.empty() || stat(model_path.c_str(), &model) != 0) return nullptr;
   std::shared_ptr<WeightCache> cache(new WeightCache);
-  cache->folder_ = open_folder(folder);
-  if (cache->folder_ < 0) return nullptr;
+  const auto opened = open_private_folder(folder, true);
+  if (!opened) return nullptr;
+  cache->folder_ = *opened;
   const std::string place = fmt::format("{} {} {}", model.st_dev, model.st_ino, variant);
   cache->name_ = fmt::format("{:016x}{}", hash_of(place), kSuffix);
   cache->identity_ = fmt::format("{} size {} mtime {}.{} ctime {}.{} {}", place, model.st_size,
                                  model.st_mtim.tv_sec, model.st_mtim.tv_nsec, model.st_ctim.tv_sec,
                                  model.st_ctim.tv_nsec, kernels::backend_identity());
   const Descriptor fd(openat(cache->folder_, cache->name_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  if (fd.get() >= 0 && !cache->read(fd.get())) cache->entries_.clear();
+  if (fd && !cache->read(fd.get())) cache->entries_.clear();
   return cache;
 }
 
@@ -173,8 +142,7 @@ WeightCache::~WeightCache() {
 // False when the file is not what this model needs, or damaged.
 bool WeightCache::read(int fd) {
   struct stat st = {};
-  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
-    return false;
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !only_ours(st)) return false;
   const auto size = static_cast<uint64_t>(st.st_size);
   Header header;
   if (size < sizeof header || pread(fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header))
@@ -259,7 +227,7 @@ void WeightCache::save() {
   static std::atomic<uint32_t> counter = 0;
   const std::string temporary = fmt::format("tmp-{}-{}", getpid(), counter.fetch_add(1));
   const Descriptor fd(openat(folder_, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (fd.get() >= 0) {
+  if (fd) {
     Writer out(fd.get());
     out.put(&header, sizeof header);
     out.put(identity_.data(), identity_.size());

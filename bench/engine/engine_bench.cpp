@@ -4,7 +4,6 @@
 #include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "../cpu_time.h"
 #include "engine/runtime/store.h"
 
 extern "C" {
@@ -25,6 +25,9 @@ extern "C" {
 
 namespace tenon {
 namespace {
+
+using bench::cpu_seconds;
+using bench::shortest;
 
 enum class Set : u8 { nine, simd, more };  // kernels.def
 struct Kernel {
@@ -37,24 +40,6 @@ constexpr Kernel kKernels[] = {
 #define KERNEL(name, n, set) {#name, n, Set::set, native_##name},
 #include "kernels.def"
 };
-
-double cpu_seconds() {
-  timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-}
-
-// The shortest of some runs, in CPU seconds.
-template <class F>
-double shortest(u32 repeat, F run) {
-  double best = 1e9;
-  for (u32 i = 0; i < repeat; ++i) {
-    const double start = cpu_seconds();
-    run();
-    best = std::min(best, cpu_seconds() - start);
-  }
-  return best;
-}
 
 std::string guest_path(const Kernel& k) { return fmt::format("{}/{}.wasm", TENON_KERNELS, k.name); }
 

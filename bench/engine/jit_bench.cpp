@@ -2,7 +2,6 @@
 // compilation, the shortest of some runs. The interpreter and other engines are measured by engine_bench.
 // jit_bench [--json] [--repeat N] [--level 0…3] [--dump-ir DIR] [KERNEL…]
 #include <fmt/format.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "../cpu_time.h"
 #include "engine/native/native_tier.h"
 #include "engine/runtime/jit_plugin.h"
 #include "engine/runtime/plugin.h"
@@ -24,6 +24,9 @@ extern "C" {
 namespace tenon {
 namespace {
 
+using bench::cpu_seconds;
+using bench::shortest;
+
 struct Kernel {
   const char* name;
   u32 n;
@@ -33,24 +36,6 @@ constexpr Kernel kKernels[] = {
 #define KERNEL(name, n, set) {#name, n, native_##name},
 #include "kernels.def"
 };
-
-double cpu_seconds() {
-  timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-}
-
-// The shortest of some runs, in CPU seconds.
-template <class F>
-double shortest(u32 repeat, F run) {
-  double best = 1e9;
-  for (u32 i = 0; i < repeat; ++i) {
-    const double start = cpu_seconds();
-    run();
-    best = std::min(best, cpu_seconds() - start);
-  }
-  return best;
-}
 
 std::string guest_path(const Kernel& k) { return fmt::format("{}/{}.wasm", TENON_KERNELS, k.name); }
 

@@ -1,6 +1,7 @@
 // What wasi-nn costs around the operators: a guest's loops over its calls, in compiled code and in the interpreter, against
-// one memcpy of the tensor or the operators alone. CPU time of this thread, best of several runs: nn_bench [--json]. And what it takes to load a model by name to the end of its first inference, with
-// packed weights in the user's cache folder: nn_bench --load MODEL FLOATS_OF_ITS_INPUT, twice.
+// one memcpy of the tensor or the operators alone. CPU time of this thread, best of several runs: nn_bench [--json]. And
+// what it takes to load a model by name to the end of its first inference, with packed weights in the user's cache folder:
+// nn_bench --load MODEL FLOATS_OF_ITS_INPUT, twice.
 #include <fmt/format.h>
 #include <time.h>
 
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "../cpu_time.h"
 #include "tenon.hpp"
 #include "tests/nn/onnx_writer.h"
 
@@ -19,11 +21,7 @@ namespace {
 using tenon::nn::test::Bytes;
 using tenon::nn::test::value;
 
-double seconds() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-}
+double seconds() { return tenon::bench::cpu_seconds(CLOCK_THREAD_CPUTIME_ID); }
 
 // Nanoseconds of one of `n` that f(n) does.
 template <class F>

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../cpu_time.h"
 #include "wasi/types.h"
 #include "wasi/wasi.h"
 
@@ -28,11 +29,7 @@ constexpr u32 kMemory = 1 << 20, kIovec = 64, kOut = 128, kName = 256, kSubscrip
 constexpr u32 kBlockSize = 64 << 10, kBlocks = 512;
 
 // CPU time, so that what else runs on the machine counts less.
-double seconds() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-}
+double seconds() { return tenon::bench::cpu_seconds(CLOCK_THREAD_CPUTIME_ID); }
 
 // Nanoseconds of one call: the best of some runs of many, the two sides by turns.
 template <class A, class B>

@@ -16,6 +16,7 @@
 
 #include "engine/aot/hash.h"
 #include "engine/native/module_code.h"
+#include "engine/private_folder.h"
 #include "engine/runtime/plugin.h"
 
 namespace tenon {
@@ -29,26 +30,6 @@ std::unexpected<Error> cache_error(ErrorCategory category, std::string what) {
 }
 std::unexpected<Error> system_error(const std::string& what) {
   return cache_error(ErrorCategory::io, fmt::format("{}: {}", what, std::strerror(errno)));
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
-// Nobody but the owner may have written what is in it.
-bool only_ours(const struct stat& st) {
-  return st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 std::string entry_name(std::span<const u8> module, const CodeCache::Key& key) {
@@ -78,31 +59,18 @@ void CodeCache::complain(const std::string& what) {
 
 Result<std::string> CodeCache::folder() const {
   if (!options_.folder.empty()) return options_.folder;
-  // The specification of XDG_CACHE_HOME: relative paths are invalid and to be ignored.
-  if (const char* xdg = std::getenv("XDG_CACHE_HOME"); xdg && *xdg == '/') return std::string(xdg) + "/tenon";
-  if (const char* home = std::getenv("HOME"); home && *home == '/')
-    return std::string(home) + "/.cache/tenon";
-  return cache_error(ErrorCategory::not_found, "neither XDG_CACHE_HOME nor HOME is set");
+  auto found = cache_folder("tenon");
+  if (!found) return cache_error(found.error().category, found.error().message);
+  return found;
 }
 
-// The folder, opened once and checked through its descriptor, so that nobody can exchange it in between.
+// Opened once.
 Result<int> CodeCache::open_folder(bool create) {
   if (folder_fd_ >= 0) return folder_fd_;
   TRY_ASSIGN(const std::string path, folder());
-  if (create) {
-    for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
-      mkdir(path.substr(0, slash).c_str(), 0700);
-    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return system_error("cannot create " + path);
-  }
-  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return system_error("cannot open " + path);
-  struct stat st{};
-  if (fstat(fd, &st) != 0 || st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
-    close(fd);
-    return cache_error(ErrorCategory::unsupported,
-                       fmt::format("{} must belong to you and be closed to others (mode 0700)", path));
-  }
-  return folder_fd_ = fd;
+  const auto fd = open_private_folder(path, create);
+  if (!fd) return cache_error(fd.error().category, fd.error().message);
+  return folder_fd_ = *fd;
 }
 
 int CodeCache::folder_or_complain() {
