@@ -77,7 +77,7 @@ class Guest {
     module_.emplace(
         std::move(tenon::Module::from_file(*engine_, TENON_SOURCE_DIR "/bench/nn/overhead.wat").value()));
     store_.emplace(std::move(tenon::Store::make(*engine_).value()));
-    instance_.emplace(std::move(linker.instantiate(*store_, *module_).value()));
+    instance_.emplace(linker.instantiate(*store_, *module_).value());
   }
 
   Bytes bytes_;
