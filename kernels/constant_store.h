@@ -5,12 +5,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "kernels/tensor.h"
 
 namespace tenon::kernels {
 
-/// A key means the same bytes for one model file and one backend_identity(). Thread-safe.
+/// A key means the same bytes for one model and one backend_identity(). Thread-safe.
 class ConstantStore {
  public:
   virtual ~ConstantStore() = default;
@@ -20,8 +21,8 @@ class ConstantStore {
 };
 
 struct StoredConstants {
-  std::shared_ptr<ConstantStore> store;   // may be null
-  std::span<const std::byte> model_file;  // constants in these bytes are named by their offsets
+  std::shared_ptr<ConstantStore> store;                 // may be null
+  std::vector<std::span<const std::byte>> model_files;  // constants in these bytes are named by their offsets
 };
 
 /// Models that the calling thread compiles while this lives use the store, as long as they live.

@@ -319,9 +319,11 @@ std::vector<StepInfo> step_infos(const Plan& plan) {
 constexpr std::string_view kUnstable = "?at ";
 
 std::string ConstantCache::name_of(const std::byte* constant) const {
-  const auto file = stored_.model_file;
-  if (std::less_equal<>()(file.data(), constant) && std::less<>()(constant, file.data() + file.size()))
-    return fmt::format("file {} ", constant - file.data());
+  for (std::size_t i = 0; i < stored_.model_files.size(); ++i) {
+    const auto file = stored_.model_files[i];
+    if (std::less_equal<>()(file.data(), constant) && std::less<>()(constant, file.data() + file.size()))
+      return fmt::format("file {} {} ", i, constant - file.data());
+  }
   const std::lock_guard lock(mutex_);
   if (const auto it = derived_.find(constant); it != derived_.end()) return "(" + it->second + ")";
   return fmt::format("{}{} ", kUnstable, static_cast<const void*>(constant));

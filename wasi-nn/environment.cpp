@@ -67,6 +67,48 @@ std::optional<Format> format_of(const std::string& path, std::span<const std::by
   return path.ends_with(".onnx") ? Format::onnx : detect_format(bytes);
 }
 
+struct OpenedModel {
+  Format format;
+  ModelSource source;
+};
+
+// The model in this file with the files that belong to it. Without `format` the first file's bytes tell.
+Result<OpenedModel> open_model(const std::string& path, std::optional<Format> format, FileAccess access,
+                               const kernels::Limits& limits) {
+  const auto file = TENON_TRY(MappedFile::open(path, access));
+  if (!format) format = format_of(path, file->bytes());
+  if (!format) return fail(ErrorCode::invalid_encoding, "{}: of no known model format", path);
+  ModelSource source{.file = path,
+                     .bytes = file->bytes(),
+                     .owner = file,
+                     .folder = folder_of(path),
+                     .access = access,
+                     .limits = limits};
+  for (const std::string& beside : files_beside(*format, path)) {
+    if (!is_file(beside)) continue;  // an importer that needs it says so
+    const auto part = TENON_TRY(MappedFile::open(beside, access));
+    source.parts.push_back({beside, part->bytes(), part});
+  }
+  return OpenedModel{*format, std::move(source)};
+}
+
+// Everything that an importer views.
+std::vector<std::span<const std::byte>> arrays_of(const ModelSource& source) {
+  std::vector<std::span<const std::byte>> arrays{source.bytes};
+  for (const ModelPart& part : source.parts) arrays.push_back(part.bytes);
+  return arrays;
+}
+
+std::vector<std::string> files_of(const ModelSource& source) {
+  std::vector<std::string> files{source.file};
+  for (const ModelPart& part : source.parts) files.push_back(part.file);
+  return files;
+}
+
+std::shared_ptr<const std::vector<std::byte>> copy_of(std::span<const std::byte> bytes) {
+  return std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end());
+}
+
 std::string line(std::string_view kind, const kernels::CallStatistics& s) {
   return fmt::format("  {:<10} {:>8} calls {:>12.3f} ms {:>12} bytes viewed {:>12} bytes copied\n", kind,
                      s.calls, static_cast<double>(s.nanoseconds) / 1e6, s.bytes_viewed, s.bytes_copied);
@@ -192,11 +234,11 @@ Result<std::shared_ptr<LoadedGraph>> Environment::load(const std::string& name, 
   auto graph = std::make_shared<LoadedGraph>();
   std::shared_ptr<WeightCache> weights;
   if (cached) {
-    weights = WeightCache::open(options_.cache_folder, source.file,
+    weights = WeightCache::open(options_.cache_folder, files_of(source),
                                 fmt::format("format {}", static_cast<int>(format)));
   }
   {
-    const kernels::ConstantStoreScope scope({weights, source.bytes});
+    const kernels::ConstantStoreScope scope({weights, arrays_of(source)});
     graph->model = TENON_TRY(kernels::compile(std::move(imported.graph), compile_options()));
   }
   if (weights) weights->save();
@@ -256,16 +298,8 @@ Result<std::shared_ptr<LoadedGraph>> Environment::load_mapped(const std::string&
                                                               const std::string& path,
                                                               std::optional<Format> format) {
   const FileAccess access = access_for(path);
-  const auto file = TENON_TRY(MappedFile::open(path, access));
-  const ModelSource source{.file = path,
-                           .bytes = file->bytes(),
-                           .owner = file,
-                           .folder = folder_of(path),
-                           .access = access,
-                           .limits = compile_options().limits};
-  if (!format) format = format_of(path, source.bytes);
-  if (!format) return fail(ErrorCode::invalid_encoding, "{}: of no known model format", path);
-  return load(name, *format, source, access == FileAccess::kMap);
+  const auto opened = TENON_TRY(open_model(path, format, access, compile_options().limits));
+  return load(name, opened.format, opened.source, access == FileAccess::kMap);
 }
 
 Result<std::shared_ptr<LoadedGraph>> Environment::load_file(const std::string& path) {
@@ -294,17 +328,22 @@ Result<std::shared_ptr<LoadedGraph>> Environment::load_bytes(
   }
   const Format format = TENON_TRY(resolve_encoding(encoding, builders[0], spoken));
   auto quota = TENON_TRY(take_quota(total));
-  if (format == Format::onnx && builders.size() != 1) {
-    return fail(ErrorCode::invalid_argument, "an ONNX model is one byte array, {} are given",
-                builders.size());
+  if (builders.size() > most_arrays(format)) {
+    return fail(ErrorCode::invalid_argument,
+                "byte arrays of a model in encoding '{}': at most {}, {} are given", to_string(format),
+                most_arrays(format), builders.size());
   }
-  const auto copy = std::make_shared<const std::vector<std::byte>>(builders[0].begin(), builders[0].end());
+  const auto copy = copy_of(builders[0]);
   ModelSource source{.file = number_name("loaded model"),
                      .bytes = *copy,
                      .owner = copy,
                      .folder = {},
                      .access = FileAccess::kRead,
                      .limits = compile_options().limits};
+  for (size_t i = 1; i < builders.size(); ++i) {
+    const auto bytes = copy_of(builders[i]);
+    source.parts.push_back({fmt::format("{}, byte array {}", source.file, i + 1), *bytes, bytes});
+  }
   auto graph = TENON_TRY(load(source.file, format, source));
   graph->quota = std::move(quota);
   return graph;
@@ -350,16 +389,9 @@ std::string Environment::statistics_text() const {
 Result<std::shared_ptr<const kernels::Model>> load_model_file(const std::string& path,
                                                               const kernels::CompileOptions& options,
                                                               ModelSummary* summary) {
-  const std::string file_path = TENON_TRY(model_file(path));
-  const auto file = TENON_TRY(MappedFile::open(file_path));
-  const auto format = format_of(file_path, file->bytes());
-  if (!format) return fail(ErrorCode::invalid_encoding, "{}: of no known model format", file_path);
-  ImportedModel imported = TENON_TRY(import_model(*format, ModelSource{.file = file_path,
-                                                                       .bytes = file->bytes(),
-                                                                       .owner = file,
-                                                                       .folder = folder_of(file_path),
-                                                                       .access = FileAccess::kMap,
-                                                                       .limits = options.limits}));
+  const auto opened =
+      TENON_TRY(open_model(TENON_TRY(model_file(path)), std::nullopt, FileAccess::kMap, options.limits));
+  ImportedModel imported = TENON_TRY(import_model(opened.format, opened.source));
   if (summary) *summary = std::move(imported.summary);
   return kernels::compile(std::move(imported.graph), options);
 }

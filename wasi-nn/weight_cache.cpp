@@ -117,19 +117,24 @@ struct Mapping {
 
 std::string default_weight_cache_folder() { return cache_folder("tenon/nn").value_or(""); }
 
-std::shared_ptr<WeightCache> WeightCache::open(const std::string& folder, const std::string& model_path,
+std::shared_ptr<WeightCache> WeightCache::open(const std::string& folder,
+                                               const std::vector<std::string>& model_files,
                                                const std::string& variant) {
-  struct stat model = {};
-  if (folder.empty() || stat(model_path.c_str(), &model) != 0) return nullptr;
+  std::string place, state;
+  for (const std::string& file : model_files) {
+    struct stat st = {};
+    if (folder.empty() || stat(file.c_str(), &st) != 0) return nullptr;
+    place += fmt::format("{} {} ", st.st_dev, st.st_ino);
+    state += fmt::format("size {} mtime {}.{} ctime {}.{} ", st.st_size, st.st_mtim.tv_sec,
+                         st.st_mtim.tv_nsec, st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+  }
+  place += variant;
   std::shared_ptr<WeightCache> cache(new WeightCache);
   const auto opened = open_private_folder(folder, true);
   if (!opened) return nullptr;
   cache->folder_ = *opened;
-  const std::string place = fmt::format("{} {} {}", model.st_dev, model.st_ino, variant);
   cache->name_ = fmt::format("{:016x}{}", hash_of(place), kSuffix);
-  cache->identity_ = fmt::format("{} size {} mtime {}.{} ctime {}.{} {}", place, model.st_size,
-                                 model.st_mtim.tv_sec, model.st_mtim.tv_nsec, model.st_ctim.tv_sec,
-                                 model.st_ctim.tv_nsec, kernels::backend_identity());
+  cache->identity_ = fmt::format("{} {}{}", place, state, kernels::backend_identity());
   const Descriptor fd(openat(cache->folder_, cache->name_.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
   if (fd && !cache->read(fd.get())) cache->entries_.clear();
   return cache;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "kernels/constant_store.h"
 
@@ -17,10 +18,11 @@ std::string default_weight_cache_folder();
 
 class WeightCache final : public kernels::ConstantStore {
  public:
-  // For the model in this file: found by device, inode, size and times, never by its contents. Null when the folder
-  // cannot be used (it must be ours, mode 0700; it is made if missing) or the file is gone. `variant` tells settings
+  // For the model in these files: found by device, inode, size and times, never by their contents. Null when the folder
+  // cannot be used (it must be ours, mode 0700; it is made if missing) or a file is gone. `variant` tells settings
   // apart that change what is derived from a model.
-  static std::shared_ptr<WeightCache> open(const std::string& folder, const std::string& model_path,
+  static std::shared_ptr<WeightCache> open(const std::string& folder,
+                                           const std::vector<std::string>& model_files,
                                            const std::string& variant);
   ~WeightCache() override;
   WeightCache(const WeightCache&) = delete;

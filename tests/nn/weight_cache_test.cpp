@@ -66,7 +66,7 @@ class WeightCaches : public ::testing::Test {
   }
   // Keys that the cache of the model answers.
   std::shared_ptr<WeightCache> cache() const {
-    return WeightCache::open(options_.cache_folder, (root_ / "model.onnx").string(), "format 1");
+    return WeightCache::open(options_.cache_folder, {(root_ / "model.onnx").string()}, "format 1");
   }
 
   fs::path root_;

@@ -11,7 +11,11 @@ bool starts(std::span<const std::byte> bytes, std::string_view magic, size_t at 
   return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
 }
 
-bool is_xml(std::span<const std::byte> bytes) { return starts(bytes, "<?xml") || starts(bytes, "<net"); }
+bool is_xml(std::span<const std::byte> bytes) {
+  size_t at = starts(bytes, "\xef\xbb\xbf") ? 3 : 0;  // a byte order mark
+  while (at < bytes.size() && std::string_view(" \t\r\n").contains(static_cast<char>(bytes[at]))) ++at;
+  return starts(bytes, "<?xml", at) || starts(bytes, "<net", at);
+}
 bool is_zip(std::span<const std::byte> bytes) { return starts(bytes, "PK\x03\x04"); }
 bool is_flatbuffer(std::span<const std::byte> bytes) { return starts(bytes, "TFL3", 4); }
 bool is_gguf(std::span<const std::byte> bytes) { return starts(bytes, "GGUF"); }
@@ -22,6 +26,15 @@ bool is_onnx(std::span<const std::byte> bytes) {
 }
 bool is_graph_def(std::span<const std::byte> bytes) { return starts(bytes, "\x0a"); }
 
+std::vector<std::string> nothing(const std::string&) { return {}; }
+// model.xml → model.bin
+std::vector<std::string> weights_beside(const std::string& path) {
+  const size_t dot = path.rfind('.');
+  const size_t slash = path.rfind('/');
+  const bool has_suffix = dot != path.npos && (slash == path.npos || dot > slash);
+  return {path.substr(0, has_suffix ? dot : path.size()) + ".bin"};
+}
+
 using Importer = Result<ImportedModel> (*)(const ModelSource&);
 constexpr Importer none = nullptr;
 
@@ -31,10 +44,13 @@ struct Row {
   uint32_t number;
   Importer importer;
   bool (*tell)(std::span<const std::byte>);
+  size_t arrays;
+  std::vector<std::string> (*beside)(const std::string&);
 };
 
 constexpr Row kRows[] = {
-#define NN_FORMAT(name, number, importer, tell) {Format::name, #name, number, importer, tell},
+#define NN_FORMAT(name, number, importer, tell, arrays, beside) \
+  {Format::name, #name, number, importer, tell, arrays, beside},
 #include "wasi-nn/formats/formats.def"
 #undef NN_FORMAT
 };
@@ -73,10 +89,16 @@ Result<Format> resolve_encoding(uint32_t encoding, std::span<const std::byte> by
   return fail(ErrorCode::invalid_encoding, "graph encoding {} is not defined", encoding);
 }
 
+size_t most_arrays(Format format) { return kRows[static_cast<size_t>(format)].arrays; }
+
+std::vector<std::string> files_beside(Format format, const std::string& path) {
+  return kRows[static_cast<size_t>(format)].beside(path);
+}
+
 Result<ImportedModel> import_model(Format format, const ModelSource& source) {
   const Row& row = kRows[static_cast<size_t>(format)];
   if (row.importer) return row.importer(source);
-  return fail(ErrorCode::unsupported_operation, "{}: graph encoding '{}' is not supported", source.file,
+  return fail(ErrorCode::unsupported_operation, "{}: graph encoding '{}' is not supported yet", source.file,
               row.name);
 }
 

@@ -3,7 +3,9 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "wasi-nn/abi/dialect.h"
 #include "wasi-nn/formats/onnx_importer.h"
@@ -11,7 +13,7 @@
 namespace tenon::nn {
 
 enum class Format : uint8_t {
-#define NN_FORMAT(name, number, importer, tell) name,
+#define NN_FORMAT(name, ...) name,
 #include "wasi-nn/formats/formats.def"
 #undef NN_FORMAT
 };
@@ -27,6 +29,11 @@ std::optional<Format> detect_format(std::span<const std::byte> bytes);
 // that nothing recognises.
 Result<Format> resolve_encoding(uint32_t encoding, std::span<const std::byte> bytes,
                                 const Dialect& spoken = dialect(DialectId::automatic));
+
+// Byte arrays that make a model of this format, at most.
+size_t most_arrays(Format format);
+// Where the further files of the model at `path` lie, if there are any.
+std::vector<std::string> files_beside(Format format, const std::string& path);
 
 // Imports by format; unsupported_operation, naming it, for formats without an importer.
 Result<ImportedModel> import_model(Format format, const ModelSource& source);

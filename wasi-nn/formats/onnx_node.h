@@ -8,12 +8,10 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/graph.h"
+#include "wasi-nn/formats/emitter.h"
 #include "wasi-nn/formats/onnx_proto.h"
 
 namespace tenon::nn::onnx {
-
-using kernels::ValueId;
 
 // Conversions that need the importer's scopes and files.
 class NodeHost {
@@ -40,7 +38,7 @@ using AttributeEnvironment = std::map<std::string_view, const AttributeProto*>;
 // The attribute itself, or what it refers to; nullptr when the call leaves that out.
 const AttributeProto* referenced(const AttributeProto& attribute, const AttributeEnvironment& environment);
 
-class NodeImport {
+class NodeImport : public Emitter {
  public:
   NodeImport(NodeHost& host, kernels::GraphBuilder& builder, const NodeProto& proto,
              const AttributeEnvironment& environment, int64_t opset, std::vector<ValueId> inputs,
@@ -63,11 +61,6 @@ class NodeImport {
   void drop_inputs_after(size_t count);
   void drop_outputs_after(size_t count);
 
-  // Declared element type, rank and constant contents of a value, where the file tells.
-  kernels::DataType element_type(ValueId id) const;
-  std::optional<size_t> rank(ValueId id) const;
-  const kernels::Tensor* constant(ValueId id) const;
-
   // Removes an attribute and returns its value; absent is no error, another type is (invalid_encoding).
   Result<std::optional<int64_t>> take_int(std::string_view name);
   Result<std::optional<float>> take_float(std::string_view name);
@@ -82,19 +75,6 @@ class NodeImport {
   }
   NodeHost& host() { return host_; }
 
-  // New constants.
-  Result<ValueId> constant(kernels::Tensor tensor);
-  Result<ValueId> int_vector(const std::vector<int64_t>& values);
-  Result<ValueId> int_scalar(int64_t value);
-  // A scalar with the element type of `like`, rounded to it.
-  Result<ValueId> scalar_like(ValueId like, double value);
-
-  // A node with one new output; `op` is a name of ops.def. unsupported_operation if the table has no such
-  // row.
-  Result<ValueId> emit(std::string_view op, std::vector<ValueId> inputs, kernels::Attributes attributes = {});
-  // The same, defining `outputs`.
-  Result<void> emit_to(std::vector<ValueId> outputs, std::string_view op, std::vector<ValueId> inputs,
-                       kernels::Attributes attributes = {});
   // The node itself as operator `op`: its current inputs, outputs and the attributes that nobody took.
   Result<void> finish_as(std::string_view op);
   // Gives the only output constant contents.
@@ -102,23 +82,11 @@ class NodeImport {
   // Output `i` becomes another name of value `id`.
   Result<void> alias(size_t i, ValueId id);
 
-  // An error of this node's own; the importer adds its place.
-  template <typename... Args>
-  static std::unexpected<kernels::Error> invalid(fmt::format_string<Args...> format, Args&&... args) {
-    return kernels::fail(kernels::ErrorCode::invalid_encoding, format, std::forward<Args>(args)...);
-  }
-  template <typename... Args>
-  static std::unexpected<kernels::Error> unsupported(fmt::format_string<Args...> format, Args&&... args) {
-    return kernels::fail(kernels::ErrorCode::unsupported_operation, format, std::forward<Args>(args)...);
-  }
-
  private:
   Result<kernels::AttributeValue> convert(const AttributeProto& attribute);
-  void infer_element_type(ValueId output, ValueId like);
   Result<const AttributeProto*> take_typed(std::string_view name, AttributeType type);
 
   NodeHost& host_;
-  kernels::GraphBuilder& builder_;
   const NodeProto& proto_;
   int64_t opset_;
   std::vector<ValueId> inputs_;
@@ -129,7 +97,6 @@ class NodeImport {
   };
   std::vector<Named> attributes_;  // that nobody has taken
   kernels::Attributes extra_;
-  kernels::Source source_;
 };
 
 // Translates one node of domain ai.onnx by its row in onnx_ops.def. unsupported_operation when there is none
