@@ -1,6 +1,7 @@
 // What differs between oneDNN 2.x and 3.x, and nothing else: making primitive descriptors and appending
 // post-ops.
 #pragma once
+#include <optional>
 #include <vector>
 
 // oneDNN's header is not ours to warn about.
@@ -115,6 +116,28 @@ inline bool is_unpadded(const dnnl::memory::desc& desc, std::size_t element_byte
   for (const auto dim : desc.dims()) count *= static_cast<std::size_t>(dim);
 #endif
   return desc.get_size() == count * element_bytes;
+}
+
+#if DNNL_VERSION_MAJOR >= 3
+inline dnnl::memory::dims dims_of(const dnnl::memory::desc& desc) { return desc.get_dims(); }
+inline dnnl::memory::data_type type_of(const dnnl::memory::desc& desc) { return desc.get_data_type(); }
+#else
+inline dnnl::memory::dims dims_of(const dnnl::memory::desc& desc) { return desc.dims(); }
+inline dnnl::memory::data_type type_of(const dnnl::memory::desc& desc) { return desc.data_type(); }
+#endif
+
+/// Elements from one index to the next along each axis; nothing for layouts in blocks, which no such number describes.
+inline std::optional<dnnl::memory::dims> strides_of(const dnnl::memory::desc& desc) {
+#if DNNL_VERSION_MAJOR >= 3
+  if (desc.get_format_kind() != dnnl::memory::format_kind::blocked || desc.get_inner_nblks() != 0)
+    return std::nullopt;
+  return desc.get_strides();
+#else
+  const auto& data = desc.data;
+  if (data.format_kind != dnnl_blocked || data.format_desc.blocking.inner_nblks != 0) return std::nullopt;
+  const auto* strides = data.format_desc.blocking.strides;
+  return dnnl::memory::dims(strides, strides + data.ndims);
+#endif
 }
 
 }  // namespace tenon::kernels::compat

@@ -1,5 +1,6 @@
 // Stage 1 of planning: walks the graph with concrete shapes, folds what is constant, turns views into
 // aliases, splices the branches of an If whose condition is known, and drops what no output needs.
+#include "kernels/axis_order.h"
 #include "kernels/infer.h"
 #include "kernels/planner.h"
 
@@ -10,6 +11,19 @@ namespace {
 constexpr std::size_t kMaxFoldedBytes = std::size_t{16} << 20;
 
 bool is_view(Op op) { return family(op) == "view"; }
+
+// A Transpose that only moves axes of one index past others.
+bool is_view(const Node& node, const Dims& dims) {
+  if (node.op != Op::Transpose) return is_view(node.op);
+  if (!is_permutation(node.integers("perm"))) return false;
+  std::int64_t last = -1;
+  for (const auto axis : node.integers("perm")) {
+    if (dims[static_cast<std::size_t>(axis)] == 1) continue;
+    if (axis < last) return false;
+    last = axis;
+  }
+  return node.has("perm");
+}
 
 class Flattener {
  public:
@@ -120,7 +134,7 @@ class Flattener {
       flat.out.push_back(value);
       env[index(node.outputs[i])] = value;
     }
-    if (is_view(node.op)) {
+    if (is_view(node, node.inputs.empty() ? Dims() : operands[0].dims)) {
       out_.values[static_cast<std::size_t>(flat.out[0])].alias_of = root(flat.in[0]);
       return {};
     }

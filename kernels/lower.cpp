@@ -168,12 +168,12 @@ class Lowering {
     const auto& operand = value(id).operand;
     if (!want) return plain(id);
     const auto plain_view = seen_as ? *seen_as : *plain_desc(operand.type, operand.dims);
-    if (plain_view == *want) return plain(id);
+    if (same_places(plain_view, *want)) return plain(id);
     if (operand.constant.defined()) return packed(operand.constant, plain_view, *want, value(id).of_model);
     const bool own_dims = value(id).alias_of == kNone && want->dims() == onednn_dims(operand.dims);
     if (own_dims) {
       for (const auto& version : versions(id)) {
-        if (version.layout && *version.layout == *want) return version.storage;
+        if (version.layout && same_places(*version.layout, *want)) return version.storage;
       }
       const auto& list = versions(id);
       const bool has_plain =
@@ -215,8 +215,10 @@ class Lowering {
       if ((is_quantized_convolution(op) || is_quantized_product(op)) && TENON_TRY(lower_quantized(node)))
         return {};
       if (op == Op::DequantizeLinear && options_.fuse && TENON_TRY(lower_table(node))) return {};
-      if (TENON_TRY(lower_in_layout(node))) return {};
+      if (op == Op::Transpose && TENON_TRY(lower_transpose(node))) return {};
       if (options_.fuse && TENON_TRY(lower_chain(node))) return {};
+      if (TENON_TRY(lower_in_layout(node))) return {};
+      if (TENON_TRY(lower_reordered(node))) return {};
     }
     return lower_plain(node);
   }
@@ -255,17 +257,7 @@ class Lowering {
     if (kernel->takes_values()) return fail(ErrorCode::unsupported_operation, "works on values only");
     std::vector<std::int32_t> in;
     for (const auto id : node.in) in.push_back(id == kNone ? kNone : TENON_TRY(plain(id)));
-    std::vector<std::size_t> bytes;
-    std::vector<bool> wanted;
-    for (std::size_t i = 0; i < node.out.size(); ++i) {
-      bytes.push_back(TENON_TRY(byte_size(infer_context.outputs[i].type, infer_context.outputs[i].dims)));
-      wanted.push_back(node.out[i] != kNone);
-    }
-    const auto step = add_step(std::move(kernel), std::move(in), bytes, wanted);
-    for (std::size_t i = 0; i < node.out.size(); ++i) {
-      if (wanted[i])
-        versions(node.out[i]).push_back({std::nullopt, out_.steps[static_cast<std::size_t>(step)].out[i]});
-    }
+    TENON_TRY(add_results(node, std::move(kernel), std::move(in), infer_context.outputs, {}));
     return {};
   }
 
@@ -291,6 +283,113 @@ class Lowering {
       made = TENON_TRY(lower_conversion(node));
     if (!made) return false;
     TENON_TRY(emit(*made, node.in, {}, node.out[0]));
+    return true;
+  }
+
+  // Operators that choose the layout of their operands.
+  static bool takes_layouts(Op op) {
+    return is_convolution(op) || is_quantized_convolution(op) || family(op) == "pool" ||
+           family(op) == "global_pool";
+  }
+
+  // A Transpose whose result is the same bytes in another layout: of operands that lie in one already, or for readers
+  // that take any.
+  Result<bool> lower_transpose(const FlatNode& node) {
+    const auto in = node.in[0], out = node.out[0];
+    const auto& operand = value(in).operand;
+    const auto& users = value(out).users;
+    const auto& perm = node.node->integers("perm");
+    const auto plain_view = plain_desc(operand.type, operand.dims);
+    const bool laid_out = value(in).alias_of == kNone && !versions(in).empty() && versions(in)[0].layout;
+    const bool wanted = std::ranges::any_of(users, [&](std::int32_t user) {
+      return takes_layouts(flat_.nodes[static_cast<std::size_t>(user)].node->op);
+    });
+    if (!plain_view || perm.empty() || !is_permutation(perm) || (!laid_out && !wanted)) return false;
+    const AxisOrder order(perm.begin(), perm.end());
+    auto sources = laid_out ? versions(in) : std::vector<Version>{{std::nullopt, TENON_TRY(plain(in))}};
+    std::vector<Version> seen;
+    for (const auto& source : sources) {
+      auto layout = transposed_desc(source.layout ? *source.layout : *plain_view, order);
+      if (!layout) return false;
+      if (is_plain(*layout, operand.type, value(out).operand.dims)) layout.reset();
+      seen.push_back({layout, source.storage});
+    }
+    versions(out) = std::move(seen);
+    return true;
+  }
+
+  // A node whose operand is row-major in another order of axes, as the same operator in that order.
+  Result<bool> lower_reordered(FlatNode& node) {
+    auto operands = operands_of(node);
+    if (operands.empty() || !operands[0].layout) return false;
+    const auto order = order_of(*operands[0].layout);
+    if (!order || order->empty()) return false;
+    std::vector<SeenOperand> seen;
+    for (const auto& operand : operands) {
+      const bool same_rank = operand.present && operand.dims.size() == order->size();
+      const bool is_constant = operand.constant.defined();
+      seen.push_back({same_rank && !is_constant && plain_desc(operand.type, operand.dims),
+                      is_constant ? &operand.constant : nullptr, operand.present && operand.dims.empty()});
+    }
+    const auto stored = on_stored(*node.node, seen, *order);
+    if (!stored) return false;
+    auto inverted = inverse(*order);
+    operands.resize(std::max(operands.size(), stored->constants.size()));
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      operands[i].layout.reset();
+      if (i < stored->constants.size() && stored->constants[i]) {
+        operands[i] = constant_operand(*stored->constants[i]);
+      } else if (i < seen.size() && seen[i].in_order) {
+        operands[i].dims = reordered(operands[i].dims, inverted);
+      }
+    }
+    const Node twin{node.node->op, node.node->inputs, node.node->outputs, stored->attributes,
+                    node.node->source};
+    InferContext rule(twin, operands);
+    if (!infer(rule)) return false;
+    std::vector<Layout> layouts;
+    for (std::size_t i = 0; i < node.out.size(); ++i) {
+      const auto& own = stored->outputs[i];
+      layouts.push_back(own.empty()
+                            ? std::nullopt
+                            : ordered_desc(rule.outputs[i].type, reordered(rule.outputs[i].dims, own), own));
+      if (!own.empty() && !layouts.back()) return false;
+    }
+    auto kernel =
+        make_kernel({twin, operands, rule.outputs, options_.threads, options_.reference, options_.limits});
+    if (!kernel || (*kernel)->takes_values()) return false;
+    std::vector<std::int32_t> in;
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      const auto id = i < node.in.size() ? node.in[i] : kNone;
+      if (i < stored->constants.size() && stored->constants[i]) {
+        in.push_back(constant_storage(*stored->constants[i]));
+      } else if (i < seen.size() && seen[i].in_order) {
+        in.push_back(
+            TENON_TRY(in_layout(id, ordered_desc(operands[i].type, value(id).operand.dims, *order), {})));
+      } else {
+        in.push_back(id == kNone ? kNone : TENON_TRY(plain(id)));
+      }
+    }
+    return add_results(node, *std::move(kernel), std::move(in), rule.outputs, layouts);
+  }
+
+  // The step of a kernel, and where its results lie.
+  Result<bool> add_results(const FlatNode& node, std::unique_ptr<Kernel> kernel, std::vector<std::int32_t> in,
+                           std::span<const TensorDesc> outputs, std::span<const Layout> layouts) {
+    std::vector<std::size_t> bytes;
+    std::vector<bool> wanted;
+    for (std::size_t i = 0; i < node.out.size(); ++i) {
+      bytes.push_back(TENON_TRY(byte_size(outputs[i].type, outputs[i].dims)));
+      wanted.push_back(node.out[i] != kNone);
+    }
+    const auto step = add_step(std::move(kernel), std::move(in), bytes, wanted);
+    for (std::size_t i = 0; i < node.out.size(); ++i) {
+      if (!wanted[i]) continue;
+      auto layout = i < layouts.size() ? layouts[i] : std::nullopt;
+      const auto& own = value(node.out[i]).operand;
+      if (layout && is_plain(*layout, own.type, own.dims)) layout.reset();
+      versions(node.out[i]).push_back({layout, out_.steps[static_cast<std::size_t>(step)].out[i]});
+    }
     return true;
   }
 
@@ -611,18 +710,53 @@ class Lowering {
            kind == "where" || kind == "quantize" || kind == "dequantize";
   }
 
-  // How a chain over elements of `dims` reads an operand; `row` is the chain's, 1 while no operand is a row.
-  std::optional<ChainOperand> chain_operand(std::int32_t id, const Dims& dims, std::int64_t& row) {
+  // The layout of a value, unless it is row-major.
+  Layout layout_of(std::int32_t id) {
+    const bool own = value(id).alias_of == kNone && !versions(id).empty();
+    return own ? versions(id)[0].layout : std::nullopt;
+  }
+
+  // The layout in which a chain runs: that of its first operand of as many elements, when it is dense.
+  std::optional<Layout> chain_layout(const FlatNode& first, const Dims& dims) {
+    for (const auto id : first.in) {
+      if (id == kNone || !(value(id).operand.dims == dims) || value(id).operand.constant.defined()) continue;
+      auto layout = layout_of(id);
+      if (layout && !order_of(*layout)) return std::nullopt;
+      return layout;
+    }
+    return Layout();
+  }
+
+  static bool is_line(const Dims& dims) {
+    return std::ranges::count(dims, 1) + 1 >= static_cast<std::ptrdiff_t>(dims.size());
+  }
+
+  // How a chain over elements of `dims` in `layout` reads an operand; `row` is the chain's, 1 while no operand is a row.
+  std::optional<ChainOperand> chain_operand(std::int32_t id, Dims dims, const Layout& layout,
+                                            std::int64_t& row) {
     constexpr std::int64_t kLongestRow = 4096;
     using Kind = ChainOperand::Kind;
     if (id == kNone) return ChainOperand{};
     ChainOperand out{Kind::single, 0, value(id).operand};
-    const auto& own = out.operand.dims;
-    if (!is_available(id) || (value(id).alias_of == kNone && !versions(id).empty() && versions(id)[0].layout))
-      return std::nullopt;
+    auto own = out.operand.dims;
+    if (!is_available(id)) return std::nullopt;
+    const auto given = layout_of(id);
     if (own == dims) {
+      const auto wanted = layout ? layout_of_type(*layout, out.operand.type) : std::nullopt;
+      if (wanted.has_value() != layout.has_value() || wanted.has_value() != given.has_value())
+        return std::nullopt;
+      if (wanted && !same_places(*wanted, *given)) return std::nullopt;
       out.kind = Kind::element;
+    } else if (given) {
+      return std::nullopt;
     } else if (product(own) != 1) {
+      if (layout) {
+        if (!is_line(own)) return std::nullopt;
+        while (own.size() < dims.size()) own.insert(0, 1);
+        const auto order = inverse(*order_of(*layout));
+        own = reordered(own, order);
+        dims = reordered(dims, order);
+      }
       // The trailing dims, perhaps after ones.
       const auto length = product(own);
       std::size_t trailing = dims.size();
@@ -648,6 +782,8 @@ class Lowering {
     const auto dims = value(first.out[0]).operand.dims;
     const auto count = product(dims);
     if (count < kWorthwhile) return false;
+    const auto layout = chain_layout(first, dims);
+    if (!layout) return false;
     std::vector<ChainNode> chain;
     std::vector<FlatNode*> taken;
     std::vector<std::int32_t> in;
@@ -665,7 +801,7 @@ class Lowering {
           link.operands.push_back({ChainOperand::Kind::previous, 0, value(id).operand});
           continue;
         }
-        auto operand = chain_operand(id, dims, own_row);
+        auto operand = chain_operand(id, dims, *layout, own_row);
         if (!operand) break;
         operand->input = in.size() + more.size();
         if (id != kNone) more.push_back(id);
@@ -682,14 +818,19 @@ class Lowering {
       end = node->out[0];
     }
     if (chain.size() < 2) return false;
+    const auto& result = value(end).operand;
+    const auto result_layout = *layout ? layout_of_type(**layout, result.type) : std::nullopt;
+    if (result_layout.has_value() != layout->has_value()) return false;
     auto kernel = make_chain(chain, count, row, options_.threads, options_.limits);
     if (!kernel) return false;
     std::vector<std::int32_t> storages;
-    for (const auto id : in) storages.push_back(TENON_TRY(plain(id)));
-    const auto& result = value(end).operand;
+    for (const auto id : in) {
+      const bool laid_out = *layout && value(id).operand.dims == dims;
+      storages.push_back(TENON_TRY(laid_out ? in_layout(id, layout_of(id), {}) : plain(id)));
+    }
     const std::size_t bytes = TENON_TRY(byte_size(result.type, result.dims));
     const auto step = add_step(std::move(kernel), std::move(storages), std::span(&bytes, 1), {true});
-    versions(end).push_back({std::nullopt, out_.steps[static_cast<std::size_t>(step)].out[0]});
+    versions(end).push_back({result_layout, out_.steps[static_cast<std::size_t>(step)].out[0]});
     for (auto* node : taken) node->done = true;
     return true;
   }

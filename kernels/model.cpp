@@ -99,10 +99,12 @@ Result<std::shared_ptr<const Model>> compile(Graph graph, CompileOptions options
     return fail(ErrorCode::invalid_argument, "{} threads", options.threads);
   }
   return guarded([&]() -> Result<std::shared_ptr<const Model>> {
-    const bool quantised =
-        std::ranges::any_of(graph.nodes(), [](const Node& node) { return node.op == Op::QuantizeLinear; });
-    if (quantised && options.fuse && !options.reference)
-      graph = TENON_TRY(fold_quantization(graph, options.limits));
+    const auto has = [&](Op op) {
+      return options.fuse && !options.reference &&
+             std::ranges::find(graph.nodes(), op, &Node::op) != graph.nodes().end();
+    };
+    if (has(Op::Transpose)) graph = TENON_TRY(sink_transposes(graph, options.limits));
+    if (has(Op::QuantizeLinear)) graph = TENON_TRY(fold_quantization(graph, options.limits));
     auto impl = std::make_unique<internal::ModelImpl>(std::move(graph), std::move(options));
     TENON_TRY(impl->prepare());
     return std::shared_ptr<const Model>(new Model(std::move(impl)));

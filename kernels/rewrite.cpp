@@ -217,13 +217,18 @@ class Folding {
     return q->node;
   }
 
-  // Quantised weights with scales for the whole or along `axis`.
+  // Quantised weights with scales for the whole or along `axis`. Where the caller does not ask for their rank, they may
+  // be a constant that a Transpose brings into order.
   std::optional<Quantization> weights_of(const Node& node, std::int64_t axis, std::size_t rank) const {
     const auto w = quantization(producer_of_input(node, 1), Op::DequantizeLinear);
     if (!w || !is_byte(w->type)) return std::nullopt;
     const auto* stored = constant(*w->node, 0);
-    if (stored == nullptr || (rank != 0 && stored->dims().size() != rank)) return std::nullopt;
-    const auto own_rank = static_cast<std::int64_t>(stored->dims().size());
+    const auto* moved = producer(w->node->inputs[0]);
+    const bool transposed = moved != nullptr && moved->op == Op::Transpose && constant(*moved, 0) != nullptr;
+    if (stored == nullptr && (rank != 0 || !transposed)) return std::nullopt;
+    const auto& dims = stored != nullptr ? stored->dims() : constant(*moved, 0)->dims();
+    if (rank != 0 && dims.size() != rank) return std::nullopt;
+    const auto own_rank = static_cast<std::int64_t>(dims.size());
     auto own = w->node->integer("axis");
     if (own < 0) own += own_rank;
     if (!w->single() && (own != axis || w->scale->dims().size() != 1)) return std::nullopt;

@@ -10,6 +10,12 @@ namespace tenon::kernels {
 /// exact halves. Nodes of subgraphs stay as they are.
 Result<Graph> fold_quantization(const Graph& graph, const Limits& limits);
 
+/// Transposes move behind the operators that work under any order of axes (element-wise ones, concat, pad, slice,
+/// reductions, quantisation, resize …) until they meet their inverse and vanish, a reader that depends on the order, or
+/// an output. So graphs of formats with channels last, imported with a pair of transposes around each spatial operator,
+/// have none between operators. Nodes of subgraphs stay as they are.
+Result<Graph> sink_transposes(const Graph& graph, const Limits& limits);
+
 /// The same graph without the shapes that its file declares for inputs, for files that declare wrong ones.
 Result<Graph> without_input_shapes(const Graph& graph, const Limits& limits);
 

@@ -35,15 +35,9 @@ inline bool accumulates_exactly() {
 /// The same places with elements of another type; nothing for layouts in blocks.
 inline std::optional<dnnl::memory::desc> with_type(const dnnl::memory::desc& desc,
                                                    dnnl::memory::data_type type) {
-#if DNNL_VERSION_MAJOR >= 3
-  if (desc.get_inner_nblks() != 0) return std::nullopt;
-  return dnnl::memory::desc(desc.get_dims(), type, desc.get_strides());
-#else
-  const auto& data = desc.data;
-  if (data.format_kind != dnnl_blocked || data.format_desc.blocking.inner_nblks != 0) return std::nullopt;
-  const auto* strides = data.format_desc.blocking.strides;
-  return dnnl::memory::desc(desc.dims(), type, dnnl::memory::dims(strides, strides + data.ndims));
-#endif
+  const auto strides = strides_of(desc);
+  if (!strides) return std::nullopt;
+  return dnnl::memory::desc(dims_of(desc), type, *strides);
 }
 
 }  // namespace tenon::kernels::compat

@@ -127,7 +127,7 @@ std::size_t desc_bytes(const dnnl::memory::desc& desc) { return desc.get_size();
 
 bool is_plain(const dnnl::memory::desc& desc, DataType type, const Dims& dims) {
   const auto plain = plain_desc(type, dims);
-  return plain && *plain == desc;
+  return plain && same_places(*plain, desc);
 }
 
 std::unique_ptr<Kernel> make_reorder(const dnnl::memory::desc& from, const dnnl::memory::desc& to,

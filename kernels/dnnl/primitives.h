@@ -2,6 +2,7 @@
 // for the case (its `ref` ones are never taken) and the caller falls back to a kernel of ours. Internal to
 // kernels/.
 #pragma once
+#include "kernels/axis_order.h"
 #include "kernels/ops.h"
 
 namespace tenon::kernels {
@@ -91,5 +92,15 @@ std::optional<dnnl::memory::desc> plain_desc(DataType type, const Dims& dims);
 std::size_t desc_bytes(const dnnl::memory::desc& desc);
 /// True when the layout is row-major dense, so that own kernels can read it.
 bool is_plain(const dnnl::memory::desc& desc, DataType type, const Dims& dims);
+
+/// Whether both put each element at the same place; strides of axes with one index do not matter.
+bool same_places(const dnnl::memory::desc& a, const dnnl::memory::desc& b);
+
+/// How Transpose(value, order) lies in the bytes of a value that lies as `stored`.
+std::optional<dnnl::memory::desc> transposed_desc(const dnnl::memory::desc& stored, const AxisOrder& order);
+/// The order through which a row-major tensor is seen as this layout; nothing for other layouts.
+std::optional<AxisOrder> order_of(const dnnl::memory::desc& layout);
+/// The layout of a tensor with dims `seen` that lies row-major when it is stored in that order.
+std::optional<dnnl::memory::desc> ordered_desc(DataType type, const Dims& seen, const AxisOrder& order);
 
 }  // namespace tenon::kernels
