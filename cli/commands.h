@@ -10,6 +10,7 @@ using Args = std::vector<std::string>;
 
 int run(const Args& args);
 int compile(const Args& args);
+int compile_worker();  // `tenon compile --worker`: for other processes of ours
 int cache(const Args& args);
 int inspect(const Args& args);
 int objdump(const Args& args);

@@ -46,6 +46,7 @@ int write_file(const std::string& path, std::string_view bytes) {
 }  // namespace
 
 int compile(const Args& args) {
+  if (args == Args{"--worker"}) return compile_worker();
   CompileCommand c;
   CLI::App app("Compiles a module to native code; without -o, IN.wasm gives IN.tna. Run it with `tenon run`.",
                "tenon compile");

@@ -22,11 +22,12 @@ namespace {
 // A unit before and after compilation.
 struct UnitWork {
   std::string name;
-  std::vector<FuncIdx> functions;
-  std::vector<const FuncType*> thunks;
-  std::vector<OsrLoop> loops;
+  u8 opt_level;
+  std::vector<FuncIdx> functions = {};
+  std::vector<const FuncType*> thunks = {};
+  std::vector<OsrLoop> loops = {};
   Result<void> status{};
-  std::unique_ptr<llvm::MemoryBuffer> object;
+  std::unique_ptr<llvm::MemoryBuffer> object = nullptr;
   bool dispatch_tables = false;  // of the image are defined in it
 };
 
@@ -54,6 +55,7 @@ Result<void> compile_unit(Target& target, const ModulePlan& plan, UnitWork& work
   if (work.dispatch_tables) define_dispatch_tables(unit, plan);
   unit.finish();
   if (options.verify_ir) TRY(verify(unit.module()));
+  target.set_opt_level(work.opt_level);
   target.optimise(unit.module());
   dump(unit.module(), options, work.name);
   if (options.verify_ir) TRY(verify(unit.module()));
@@ -84,31 +86,38 @@ Result<void> compile_units(const ModulePlan& plan, std::vector<UnitWork>& units)
   return {};
 }
 
-// Contiguous runs of functions, about equal in size, enough of them to keep all threads busy to the end.
+// A function of this weight and more is a unit of its own, with cheaper passes: LLVM's time grows faster than
+// functions do.
+constexpr u32 kLargeFunction = 20'000;
+// Units are large enough to share what each of them costs, and small enough that the memory of those in work is
+// bounded however large the module is.
+constexpr u64 kSmallestUnit = 4'000, kLargestUnit = 40'000;
+
+// Contiguous runs of functions, about equal in weight, enough of them to keep all threads busy to the end.
 std::vector<UnitWork> split(const ModulePlan& plan) {
-  const Module& module = *plan.module;
   u64 total = 0;
-  for (u32 f = 0; f < module.functions.size(); ++f)
-    if (plan.compiled[f]) total += module.functions[f].body.size();
-  constexpr u64 kSmallestUnit = 4096;
-  const u64 unit_size = std::max<u64>(kSmallestUnit, total / (u64{4} * threads_of(plan.options)));
+  for (const u32 weight : plan.weights) total += weight;
+  const u64 unit_size =
+      std::clamp<u64>(total / (u64{8} * threads_of(plan.options)), kSmallestUnit, kLargestUnit);
   std::vector<UnitWork> units;
   u64 size = unit_size;
-  for (u32 f = module.imported_functions; f < module.functions.size(); ++f) {
+  for (u32 f = plan.module->imported_functions; f < plan.compiled.size(); ++f) {
     if (!plan.compiled[f]) continue;
-    if (size >= unit_size) {
-      units.push_back({fmt::format("u{}", units.size()), {}, {}, {}, {}, {}});
+    const bool large = plan.weights[f] >= kLargeFunction;
+    if (large || size >= unit_size) {
+      const u8 level = plan.options.opt_level;
+      units.push_back({fmt::format("u{}", units.size()), large ? std::min<u8>(level, 1) : level});
       size = 0;
     }
     units.back().functions.push_back(FuncIdx{f});
-    size += module.functions[f].body.size();
+    size += large ? unit_size : plan.weights[f];
   }
   return units;
 }
 
 // Thunks of these types, or of all that code of the module can call with or be called with.
-UnitWork thunks_of(const Module& module, const std::optional<std::vector<TypeId>>& wanted) {
-  UnitWork work{"thunks", {}, {}, {}, {}, {}};
+UnitWork thunks_of(const Module& module, const std::optional<std::vector<TypeId>>& wanted, u8 opt_level) {
+  UnitWork work{"thunks", opt_level};
   std::set<std::string> keys;
   auto add = [&](TypeId id) {
     const FuncType* type = module.type_registry().get(id).func();
@@ -128,8 +137,9 @@ UnitWork thunks_of(const Module& module, const std::optional<std::vector<TypeId>
 Result<CompiledImage> compile_image(const CompileRequest& request) {
   TRY_ASSIGN(ModulePlan plan, make_plan(request));
   std::vector<UnitWork> units = split(plan);
-  if (!plan.loops.empty()) units.push_back({"loops", {}, {}, plan.loops, {}, {}});
-  if (UnitWork thunks = thunks_of(*request.module, request.thunks); !thunks.thunks.empty())
+  const u8 level = plan.options.opt_level;
+  if (!plan.loops.empty()) units.push_back({.name = "loops", .opt_level = level, .loops = plan.loops});
+  if (UnitWork thunks = thunks_of(*request.module, request.thunks, level); !thunks.thunks.empty())
     units.push_back(std::move(thunks));
   if (!units.empty()) units.front().dispatch_tables = true;
   TRY(compile_units(plan, units));
@@ -139,7 +149,7 @@ Result<CompiledImage> compile_image(const CompileRequest& request) {
   parts.config = request.config;
   parts.whole = !request.functions.has_value();
   parts.functions_of_module = static_cast<u32>(request.module->functions.size());
-  return CompiledImage{write_image(parts), std::move(plan.notice)};
+  return CompiledImage{write_image(parts), std::move(plan.notice), std::move(plan.left_out)};
 }
 
 Result<std::unique_ptr<Compiler>> create_compiler(Store& store, JitOptions options) {

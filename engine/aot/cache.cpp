@@ -101,9 +101,7 @@ std::shared_ptr<const Artefact> CodeCache::find(std::span<const u8> module, cons
 }
 
 void CodeCache::save(const Module& module, const Key& key) {
-  std::vector<std::shared_ptr<const CodeObject>> code;
-  for (ModuleCode::Variant* v : module.code().variants())
-    for (auto& object : v->objects()) code.push_back(std::move(object));
+  const auto code = module.code().objects();
   const std::lock_guard lock(mutex_);
   if (code.size() <= module.code().objects_saved) return;
   if (folder_or_complain() < 0) return;

@@ -8,6 +8,7 @@
 
 #include "engine/aot/artefact.h"
 #include "engine/aot/cache.h"
+#include "engine/aot/worker.h"
 #include "engine/native/module_code.h"
 #include "engine/runtime/jit_plugin.h"
 #include "engine/runtime/plugin.h"
@@ -21,6 +22,21 @@ CodeChecks checks_of(const tenon_config& config) {
   return {config.options.fuel, config.options.epochs, config.interruptible};
 }
 
+// Functions beyond the budget, in a child process; null and a word on stderr where that fails: they are interpreted.
+std::shared_ptr<const CodeObject> compile_oversized(const CompileRequest& request,
+                                                    std::vector<FuncIdx> functions) {
+  CompileRequest oversized = for_child(request, std::move(functions));
+  oversized.thunks.emplace();  // there already
+  auto compile = [&]() -> Result<std::shared_ptr<const CodeObject>> {
+    TRY_ASSIGN(CompiledImage compiled, compile_in_child(oversized));
+    return CodeObject::load(*request.module, std::move(compiled.image));
+  };
+  auto code = compile();
+  if (code) return std::move(*code);
+  fmt::print(stderr, "tenon: {}: interpreted\n", code.error().message);
+  return nullptr;
+}
+
 // The code of the whole module in an artefact.
 Result<std::vector<u8>> compile_module(const tenon_config& config, const Module& module, CpuFeatures cpu,
                                        u32 threads) {
@@ -28,14 +44,17 @@ Result<std::vector<u8>> compile_module(const tenon_config& config, const Module&
   options.opt_level = config.opt_level;
   options.threads = threads;
   options.cpu_features = cpu.bits;
+  options.worker.emplace();
   TRY_ASSIGN(const JitPlugin* jit, jit_plugin());
-  TRY_ASSIGN(
-      CompiledImage compiled,
-      jit->compile(
-          {&module, expected_config(module, checks_of(config)), options, config.options.decode, {}, {}, {}}));
+  const CompileRequest request{
+      &module, expected_config(module, checks_of(config)), options, config.options.decode, {}, {}, {}};
+  TRY_ASSIGN(CompiledImage compiled, jit->compile(request));
   if (!compiled.notice.empty()) fmt::print(stderr, "tenon: {}\n", compiled.notice);
-  TRY_ASSIGN(auto code, CodeObject::load(module, std::move(compiled.image)));
-  return write_artefact(module.bytes(), {&code, 1}, {cpu, config.opt_level});
+  std::vector<std::shared_ptr<const CodeObject>> code;
+  TRY_ASSIGN(code.emplace_back(), CodeObject::load(module, std::move(compiled.image)));
+  if (!compiled.left_out.empty())
+    if (auto rest = compile_oversized(request, std::move(compiled.left_out))) code.push_back(std::move(rest));
+  return write_artefact(module.bytes(), code, {cpu, config.opt_level});
 }
 
 tenon_error_t* load(tenon_engine_t* engine, Result<std::shared_ptr<const Artefact>> artefact,
@@ -48,6 +67,14 @@ tenon_error_t* load(tenon_engine_t* engine, Result<std::shared_ptr<const Artefac
 }
 
 }  // namespace
+
+Result<std::vector<u8>> api::artefact_of(const tenon_config& config, const Module& module) {
+  const CpuFeatures cpu = host_cpu_features();
+  const auto code = module.code().objects();
+  if (code.empty() && config.options.tier != EngineOptions::Tier::interp)
+    if (auto compiled = compile_module(config, module, cpu, 0)) return compiled;
+  return write_artefact(module.bytes(), code, {cpu, config.opt_level});
+}
 
 Result<std::shared_ptr<const Module>> api::new_module(const tenon_engine& engine, std::span<const u8> bytes,
                                                       std::shared_ptr<const void> owner) {

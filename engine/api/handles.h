@@ -73,6 +73,8 @@ tenon_string_t new_string(std::string_view s);
 
 // Gives a new store what the configuration asks for: fuel at 0, the compiler of its tier.
 Result<void> prepare_store(const tenon_engine& engine, Store& store);
+// An artefact of the module: with the code that it has, else (unless the engine only interprets) all of it compiled now.
+Result<std::vector<u8>> artefact_of(const tenon_config& config, const Module& module);
 // Decodes and validates; with code from the cache, where the engine has one and knows the module.
 Result<std::shared_ptr<const Module>> new_module(const tenon_engine& engine, std::span<const u8> bytes,
                                                  std::shared_ptr<const void> owner);

@@ -23,6 +23,7 @@ Result<void> api::prepare_store(const tenon_engine& engine, Store& store) {
   options.compile = &compile_by_plugin;
   options.eager = tier != Tier::automatic;
   options.tiering.automatic = tier == Tier::automatic;
+  options.worker.emplace();
   options.as_artefact = tier == Tier::aot;
   if (engine.cache)
     options.compiled = [cache = engine.cache, key = engine.cache_key()](const Module& module) {

@@ -77,6 +77,7 @@ struct StandardCallback {
 // A store with what its handles share.
 struct StoreState : std::enable_shared_from_this<StoreState> {
   std::shared_ptr<Engine> engine;
+  tenon_config config;
   std::unordered_map<const void*, HostInfo> infos;    // of objects that die with the store
   std::unordered_map<const void*, Object*> wrappers;  // their externrefs, rooted
   std::deque<StandardCallback> callbacks;

@@ -5,7 +5,7 @@
 #include <array>
 #include <string_view>
 
-#include "engine/runtime/plugin.h"
+#include "engine/aot/artefact.h"
 #include "values.h"
 #include "wasm_handles.h"
 
@@ -48,6 +48,7 @@ wasm_store_t* wasm_store_new(wasm_engine_t* engine) {
       [&]() -> wasm_store_t* {
         auto state = std::make_shared<api::StoreState>();
         state->engine = engine->engine.engine;
+        state->config = engine->engine.config;
         state->store = std::make_unique<Store>(state->engine, engine->engine.config.limits);
         state->store->set_embedder(state.get());
         if (!api::prepare_store(engine->engine, *state->store)) return nullptr;
@@ -84,9 +85,6 @@ wasm_module_t* compile(const api::State& state, std::string_view binary) {
 }
 
 void new_name(wasm_name_t* out, std::string_view name) { wasm_byte_vec_new(out, name.size(), name.data()); }
-
-// What serialized modules begin with.
-std::string serial_header() { return std::string("\x7ftenon-module\0", 14) + build_id() + '\0'; }
 
 }  // namespace
 
@@ -127,18 +125,25 @@ void wasm_module_exports(const wasm_module_t* module, wasm_exporttype_vec_t* out
 }
 
 void wasm_module_serialize(const wasm_module_t* module, wasm_byte_vec_t* out) {
-  const std::span<const u8> bytes = module_of(module).bytes();
-  const std::string header = serial_header();
-  wasm_byte_vec_new_uninitialized(out, header.size() + bytes.size());
-  if (out->size == 0) return;
-  std::ranges::copy(bytes, std::ranges::copy(header, out->data).out);
+  wasm_byte_vec_new_empty(out);
+  api::guarded(
+      [&] {
+        if (auto bytes = api::artefact_of(module->state->config, module_of(module)))
+          wasm_byte_vec_new(out, bytes->size(), reinterpret_cast<const char*>(bytes->data()));
+        return true;
+      },
+      [] { return false; });
 }
 
 wasm_module_t* wasm_module_deserialize(wasm_store_t* store, const wasm_byte_vec_t* bytes) {
-  const std::string header = serial_header();
-  const std::string_view text(bytes->data, bytes->size);
-  if (!text.starts_with(header)) return nullptr;
-  return compile(store->state, text.substr(header.size()));
+  return api::guarded(
+      [&]() -> wasm_module_t* {
+        const auto artefact = Artefact::from_bytes({reinterpret_cast<const u8*>(bytes->data), bytes->size});
+        if (!artefact) return nullptr;
+        auto module = load_module(*store->state->engine, *artefact);
+        return module ? new_module(store->state, std::move(*module)) : nullptr;
+      },
+      []() -> wasm_module_t* { return nullptr; });
 }
 
 wasm_shared_module_t* wasm_module_share(const wasm_module_t* module) {

@@ -17,6 +17,8 @@ std::unexpected<Error> damaged(std::string what) {
   return std::unexpected(Error{ErrorCategory::malformed, "compiled code: " + std::move(what), {}});
 }
 
+}  // namespace
+
 // The configuration as bytes: a byte of checks, then for memories and imports a count and a byte each.
 std::vector<u8> write_config(const CodeConfig& config) {
   std::vector<u8> out;
@@ -32,6 +34,8 @@ std::vector<u8> write_config(const CodeConfig& config) {
   for (const bool native : config.native_import) out.push_back(native);
   return out;
 }
+
+namespace {
 
 class ConfigReader {
  public:
@@ -88,8 +92,7 @@ class Checker {
     TRY(take(ImageSection::code, view_.code));
     const auto strings = bytes_of(ImageSection::strings);
     view_.strings = {reinterpret_cast<const char*>(strings.data()), strings.size()};
-    if (!ConfigReader(bytes_of(ImageSection::config)).read(view_.config))
-      return damaged("its configuration is damaged");
+    TRY_ASSIGN(view_.config, read_config(bytes_of(ImageSection::config)));
     TRY(check_functions());
     TRY(check_thunks());
     TRY(check_unwinding());
@@ -193,6 +196,12 @@ class Checker {
 };
 
 }  // namespace
+
+Result<CodeConfig> read_config(std::span<const u8> bytes) {
+  CodeConfig config;
+  if (!ConfigReader(bytes).read(config)) return damaged("its configuration is damaged");
+  return config;
+}
 
 Result<ImageView> view_image(std::span<const u8> image, u32 module_functions) {
   return Checker(image, module_functions).run();

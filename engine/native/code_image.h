@@ -129,8 +129,20 @@ struct ImageParts {
 };
 std::vector<u8> write_image(const ImageParts& parts);
 
+// A configuration as bytes. Errors: malformed.
+std::vector<u8> write_config(const CodeConfig& config);
+Result<CodeConfig> read_config(std::span<const u8> bytes);
+
 // Signatures with equal keys share thunks: "il:f", one letter for each parameter and result.
 std::string signature_key(const FuncType& type);
+
+// What a child process that compiles may use (engine/aot/worker.h). Memory is not limited in builds with a
+// sanitizer, which take more address space than any limit grants.
+struct WorkerLimits {
+  u32 cpu_seconds = 120;
+  u64 memory_bytes = u64{4} << 30;  // of address space, the program itself included
+  std::string program = {};         // the `tenon` program; empty: this installation's
+};
 
 struct CompileOptions {
   u8 opt_level = 2;        // 0 to 3
@@ -139,9 +151,11 @@ struct CompileOptions {
   bool verify_ir = false;  // run LLVM's verifier before and after optimisation (tests)
   std::string dump_ir;     // folder for optimised IR; empty: none
   // Budget, in instructions and operands that cross calls and branches: LLVM's time and memory grow faster
-  // than a function's size. What is beyond stays in the interpreter.
+  // than a function's size. What is beyond is left out.
   u64 max_function_weight = 100'000;
   u64 max_module_weight = 30'000'000;
+  // Compile that in the background, in a child process of its own; none: it stays in the interpreter.
+  std::optional<WorkerLimits> worker = {};
 };
 
 // What a compiler is asked for. Any number may be compiled at once, on any threads.
@@ -157,7 +171,8 @@ struct CompileRequest {
 
 struct CompiledImage {
   std::vector<u8> image;
-  std::string notice;  // what was left out and why; empty: nothing
+  std::string notice;                  // what was left out and why; empty: nothing
+  std::vector<FuncIdx> left_out = {};  // functions beyond the budget; sorted
 };
 // Errors: malformed or invalid code where bodies were not validated before; unsupported, with the compiler's
 // message.

@@ -97,4 +97,11 @@ std::vector<ModuleCode::Variant*> ModuleCode::variants() {
   return out;
 }
 
+std::vector<std::shared_ptr<const CodeObject>> ModuleCode::objects() {
+  std::vector<std::shared_ptr<const CodeObject>> out;
+  for (const Variant* v : variants())
+    for (auto& object : v->objects()) out.push_back(std::move(object));
+  return out;
+}
+
 }  // namespace tenon

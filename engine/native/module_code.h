@@ -75,6 +75,8 @@ class ModuleCode {
   // The variant with exactly the object's configuration, made when there is none; the object is published.
   Variant& add(std::shared_ptr<const CodeObject> code);
   std::vector<Variant*> variants();
+  // All code that there is.
+  std::vector<std::shared_ptr<const CodeObject>> objects();
   u32 objects_saved = 0;  // how many of all objects the code cache has; the cache's own
 
  private:

@@ -8,6 +8,7 @@
 
 #include "engine/aot/artefact.h"
 #include "engine/native/raise.h"
+#include "engine/native/tier_queue.h"
 #include "engine/runtime/jit_plugin.h"
 #include "engine/runtime/plugin.h"
 
@@ -21,8 +22,10 @@ NativeTier::NativeTier(Store& store, NativeOptions options)
 }
 
 NativeTier::~NativeTier() {
-  if (options_.compiled)
+  if (options_.compiled) {
     for (const auto& module : tiering_.modules()) options_.compiled(*module);
+    for (const auto& module : unfinished_) options_.compiled(*module);
+  }
   for (auto* node : memory_nodes_) guarded_memories().remove(node);
 }
 
@@ -36,8 +39,9 @@ void NativeTier::notify(const std::string& message) const {
   if (said.size() < kMost && said.insert(message).second) fmt::print(stderr, "tenon: {}\n", message);
 }
 
-Result<void> NativeTier::compile(const CompileRequest& request, ModuleCode::Variant& code) {
-  const Module& module = *request.module;
+Result<void> NativeTier::compile(const std::shared_ptr<const Module>& shared, const CompileRequest& request,
+                                 ModuleCode::Variant& code) {
+  const Module& module = *shared;
   TRY_ASSIGN(CompiledImage compiled, options_.compile(request));
   if (!compiled.notice.empty()) notify(compiled.notice);
   TRY_ASSIGN(auto object, CodeObject::load(module, std::move(compiled.image)));
@@ -50,16 +54,24 @@ Result<void> NativeTier::compile(const CompileRequest& request, ModuleCode::Vari
   }
   code.publish(std::move(object));
   if (options_.compiled) options_.compiled(module);
+  if (!options_.worker || compiled.left_out.empty()) return {};
+  unfinished_.push_back(shared);
+  TierQueue::of_process().add_oversized({.module = shared,
+                                         .code = &code,
+                                         .options = options_,
+                                         .decode = request.decode,
+                                         .compile = options_.compile,
+                                         .functions = std::move(compiled.left_out)});
   return {};
 }
 
 // What cannot be compiled is interpreted.
-void NativeTier::compile_whole(const Module& module, ModuleCode::Variant& code) {
+void NativeTier::compile_whole(const std::shared_ptr<const Module>& module, ModuleCode::Variant& code) {
   const std::lock_guard lock(code.compile_mutex());
   if (code.compiled_whole() || code.compile_failed) return;
-  const CompileRequest request{&module, code.config(), options_, store_.engine().options().decode, {}, {},
-                               {}};
-  if (auto done = compile(request, code); !done) {
+  const CompileRequest request{
+      module.get(), code.config(), options_, store_.engine().options().decode, {}, {}, {}};
+  if (auto done = compile(module, request, code); !done) {
     code.compile_failed = true;
     notify(done.error().message + ": interpreted");
   }
@@ -68,7 +80,7 @@ void NativeTier::compile_whole(const Module& module, ModuleCode::Variant& code) 
 Result<void> NativeTier::adopt(Instance& instance) {
   const Module& module = instance.module();
   ModuleCode::Variant& code = module.code().variant(config_of(instance, options_));
-  if (options_.compile && options_.eager) compile_whole(module, code);
+  if (options_.compile && options_.eager) compile_whole(instance.shared_module(), code);
   for (u32 m = 0; m < module.memories.size(); ++m) {
     const MemoryDesc& desc = instance.memory(MemoryIdx{m})->desc();
     if (code.config().memories[m].guarded)
@@ -81,7 +93,10 @@ Result<void> NativeTier::adopt(Instance& instance) {
 }
 
 ArrayEntry NativeTier::sample(FuncRef& func, u64 loop) {
-  if (!options_.tiering.automatic) return nullptr;
+  if (!options_.tiering.automatic) {
+    if (!unfinished_.empty()) pick_up();
+    return nullptr;
+  }
   if (options_.tiering.stress) tiering_.compile_now(func, loop);
   pick_up();
   return tiering_.sample(func, loop);

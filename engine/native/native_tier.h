@@ -46,8 +46,9 @@ class NativeTier final : public Compiler {
     ModuleCode::Variant* code;
     u32 objects = 0;  // of the code that the instance has
   };
-  void compile_whole(const Module& module, ModuleCode::Variant& code);
-  Result<void> compile(const CompileRequest& request, ModuleCode::Variant& code);
+  void compile_whole(const std::shared_ptr<const Module>& module, ModuleCode::Variant& code);
+  Result<void> compile(const std::shared_ptr<const Module>& shared, const CompileRequest& request,
+                       ModuleCode::Variant& code);
   bool pick_up(Adopted& adopted);
   void take_thunks(const CodeObject& code);
   void set_thunks();
@@ -59,7 +60,8 @@ class NativeTier final : public Compiler {
   NativeOptions options_;
   std::vector<Adopted> adopted_;
   Tiering tiering_;
-  std::unordered_map<std::string, ThunkAddresses> thunks_;         // by signature_key
+  std::vector<std::shared_ptr<const Module>> unfinished_;   // compiled as a whole but for what is oversized
+  std::unordered_map<std::string, ThunkAddresses> thunks_;  // by signature_key
   std::unordered_map<u32, const ThunkAddresses*> thunks_of_type_;  // by TypeId
   std::vector<FuncRef*> waiting_;  // host functions of signatures that no compiled code has met
   std::vector<RangeSet::Node*> memory_nodes_;

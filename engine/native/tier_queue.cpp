@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <thread>
 
+#include "engine/aot/worker.h"
 #include "engine/native/native_tier.h"
 #include "engine/reader.h"
 #include "engine/runtime/jit_plugin.h"
@@ -60,7 +62,9 @@ std::vector<TypeId> types_of(const TierJob& job) {
 
 }  // namespace
 
-Result<void> compile_and_publish(const TierJob& job, CompileFn compile) {
+namespace {
+
+CompileRequest request_of(const TierJob& job) {
   CompileRequest request{job.module.get(),
                          job.code->config(),
                          job.options,
@@ -70,10 +74,37 @@ Result<void> compile_and_publish(const TierJob& job, CompileFn compile) {
                          job.code->without_thunks(types_of(job))};
   request.options.threads = 1;
   std::ranges::sort(*request.functions, {}, &FuncIdx::value);
-  TRY_ASSIGN(CompiledImage compiled, compile(request));
-  TRY_ASSIGN(auto object, CodeObject::load(*job.module, std::move(compiled.image)));
+  return request;
+}
+
+Result<void> publish(const TierJob& job, std::vector<u8> image) {
+  TRY_ASSIGN(auto object, CodeObject::load(*job.module, std::move(image)));
   job.code->publish(std::move(object));
   return {};
+}
+
+// The part of a job that is for these functions.
+TierJob part_of(const TierJob& job, const std::vector<FuncIdx>& functions) {
+  TierJob part = job;
+  auto other = [&](FuncIdx f) { return std::ranges::find(functions, f) == functions.end(); };
+  std::erase_if(part.functions, other);
+  std::erase_if(part.loops, [&](const OsrLoop& l) { return other(l.function); });
+  return part;
+}
+
+// In a child process; until then and where it fails they are interpreted.
+Result<void> compile_oversized(const TierJob& job, const std::function<bool()>& cancelled) {
+  const CompileRequest request = for_child(request_of(job), job.functions);
+  TRY_ASSIGN(CompiledImage compiled, compile_in_child(request, cancelled));
+  return publish(job, std::move(compiled.image));
+}
+
+}  // namespace
+
+Result<std::vector<FuncIdx>> compile_and_publish(const TierJob& job, CompileFn compile) {
+  TRY_ASSIGN(CompiledImage compiled, compile(request_of(job)));
+  TRY(publish(job, std::move(compiled.image)));
+  return std::move(compiled.left_out);
 }
 
 TierQueue& TierQueue::of_process() {
@@ -86,24 +117,35 @@ void TierQueue::add(TierJob job) {
   if (closed_ || jobs_.size() >= kMaxWaiting) return;
   jobs_.push_back(std::move(job));
   const u32 processors = std::max(1u, std::thread::hardware_concurrency());
-  if (threads_ == working_ && threads_ < std::max(1u, processors - 1)) start_thread();
+  if (threads_ == working_ && threads_ < std::max(1u, processors - 1) && start_thread([this] { run(); }))
+    ++threads_;
   wake_.notify_one();
+}
+
+void TierQueue::add_oversized(TierJob job) {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || oversized_.size() >= kMaxWaiting) return;
+  oversized_.push_back(std::move(job));
+  if (!oversized_thread_) oversized_thread_ = start_thread([this] { run_oversized(); });
+  wake_.notify_all();
 }
 
 // Signals for the process are the other threads' business. A normal exit waits for the functions that are being compiled:
 // what is destroyed after that is not used any more. (The compiler itself is never destroyed: jit/CMakeLists.txt.)
-void TierQueue::start_thread() {
+bool TierQueue::start_thread(std::function<void()> run) {
   static const int at_exit = std::atexit([] { of_process().stop(); });
   static_cast<void>(at_exit);
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool started = false;
   try {
-    std::thread([this] { run(); }).detach();
-    ++threads_;
+    std::thread(std::move(run)).detach();
+    started = true;
   } catch (const std::system_error&) {  // what threads there are go on
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return started;
 }
 
 // The first job, and what fits to it.
@@ -156,8 +198,9 @@ void TierQueue::run() {
     ++working_;
     lock.unlock();
     if (const CompileFn compile = compiler(job)) {
-      const auto done = compile_and_publish(job, compile);
-      if (!done && done.error().category == ErrorCategory::io) give_up(done.error());
+      const auto left_out = compile_and_publish(job, compile);
+      if (!left_out && left_out.error().category == ErrorCategory::io) give_up(left_out.error());
+      if (left_out && !left_out->empty() && job.options.worker) add_oversized(part_of(job, *left_out));
     }
     const u64 bytes = size_of(job);
     job = {};  // its module may go
@@ -172,16 +215,37 @@ void TierQueue::run() {
   }
 }
 
+void TierQueue::run_oversized() {
+  std::set<std::string> said;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    wake_.wait(lock, [this] { return !oversized_.empty(); });
+    TierJob job = std::move(oversized_.front());
+    oversized_.pop_front();
+    oversized_working_ = true;
+    lock.unlock();
+    const auto done = compile_oversized(job, [&] { return closed_ || job.module.use_count() == 1; });
+    if (!done && !closed_ && said.insert(done.error().message).second)
+      fmt::print(stderr, "tenon: {}: interpreted\n", done.error().message);
+    job = {};
+    lock.lock();
+    oversized_working_ = false;
+    idle_.notify_all();
+  }
+}
+
 void TierQueue::stop() {
   std::unique_lock lock(mutex_);
   closed_ = true;
   jobs_.clear();
-  idle_.wait(lock, [this] { return working_ == 0; });
+  oversized_.clear();
+  idle_.wait(lock, [this] { return working_ == 0 && !oversized_working_; });
 }
 
 void TierQueue::drain() {
   std::unique_lock lock(mutex_);
-  idle_.wait(lock, [this] { return working_ == 0 && jobs_.empty(); });
+  idle_.wait(lock,
+             [this] { return working_ == 0 && jobs_.empty() && !oversized_working_ && oversized_.empty(); });
 }
 
 }  // namespace tenon

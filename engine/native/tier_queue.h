@@ -2,8 +2,10 @@
 // which load the compiler (tenon-jit.so) when the first of them arrives. What is compiled is published with its
 // module's code; stores take it up by themselves (NativeTier::pick_up). Does not decide what is hot (tiering.h).
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <mutex>
 
 #include "engine/native/module_code.h"
@@ -20,8 +22,8 @@ struct TierJob {
   std::vector<OsrLoop> loops = {};
 };
 
-// Compiles and publishes. What cannot be compiled (no lowering, beyond the budget) has no code afterwards.
-Result<void> compile_and_publish(const TierJob& job, CompileFn compile);
+// Compiles and publishes. Gives the functions that were beyond the budget, which have no code afterwards.
+Result<std::vector<FuncIdx>> compile_and_publish(const TierJob& job, CompileFn compile);
 
 class TierQueue {
  public:
@@ -30,24 +32,30 @@ class TierQueue {
   // Jobs for one module that wait are compiled together. When nothing can be compiled at all (no plugin, no
   // executable memory) that is said once on stderr, and jobs are dropped.
   void add(TierJob job);
+  // What is beyond the budget for this process: one job at a time, in a child process within job.options.worker, by
+  // a thread of its own. A job whose module nobody else uses any more ends. What the child could not compile
+  // stays interpreted, and that is said once for each reason.
+  void add_oversized(TierJob job);
   // Drops what waits, and returns when nothing is being compiled.
   void stop();
   // Waits until everything is compiled (tests).
   void drain();
 
  private:
-  void start_thread();
+  static bool start_thread(std::function<void()> run);
   void run();
+  void run_oversized();
   TierJob take();
   CompileFn compiler(const TierJob& job);
   void give_up(const Error& error);
 
   std::mutex mutex_;
   std::condition_variable wake_, idle_;
-  std::deque<TierJob> jobs_;
+  std::deque<TierJob> jobs_, oversized_;
   u64 code_bytes_ = 0;  // compiled so far
   u32 threads_ = 0, working_ = 0;
-  bool closed_ = false;
+  bool oversized_thread_ = false, oversized_working_ = false;
+  std::atomic<bool> closed_ = false;  // changed under mutex_
 };
 
 }  // namespace tenon

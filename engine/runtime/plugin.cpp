@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <limits.h>
 #include <link.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <mutex>
@@ -61,6 +62,16 @@ std::string plugin_path(std::string_view file) {
     if (access(path.c_str(), F_OK) == 0) return path;
   }
   return fmt::format("{}/{}", folder, file);
+}
+
+std::string program_path() {
+  const std::string folder = own_folder();
+  for (const char* place : {"/tenon", "/../bin/tenon", "/../../bin/tenon"}) {
+    std::string path = folder + place;
+    struct stat st{};
+    if (stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && access(path.c_str(), X_OK) == 0) return path;
+  }
+  return {};
 }
 
 Result<const void*> load_plugin(const std::string& path, std::string_view kind) {

@@ -35,6 +35,8 @@ Result<const void*> load_plugin(const std::string& path, std::string_view kind);
 Result<const JitPlugin*> jit_plugin();
 Result<const NnPlugin*> nn_plugin();
 std::string plugin_path(std::string_view file);
+// The `tenon` program of this installation: beside this code, or in the bin folder of its prefix. Empty: there is none.
+std::string program_path();
 
 }  // namespace tenon
 

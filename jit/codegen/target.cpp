@@ -3,6 +3,9 @@
 
 #include <llvm/Analysis/CGSCCPassManager.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
+#include <llvm/CodeGen/MachineModuleInfo.h>
+#include <llvm/CodeGen/Passes.h>
+#include <llvm/CodeGen/TargetPassConfig.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
@@ -12,6 +15,7 @@
 
 #include <mutex>
 
+#include "jit/codegen/ordered_accesses.h"
 #include "jit/passes/in_bounds.h"
 #include "jit/passes/stack_check.h"
 
@@ -49,6 +53,10 @@ constexpr const char* kPipelines[] = {
 };
 constexpr size_t kLastPipeline = std::size(kPipelines) - 1;
 
+constexpr llvm::CodeGenOptLevel kLevels[] = {llvm::CodeGenOptLevel::None, llvm::CodeGenOptLevel::Less,
+                                             llvm::CodeGenOptLevel::Default,
+                                             llvm::CodeGenOptLevel::Aggressive};
+
 void initialise_llvm() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -80,9 +88,6 @@ Result<std::unique_ptr<Target>> Target::create(const CompileOptions& wanted) {
   if (!target) return std::unexpected(Error{ErrorCategory::unsupported, "LLVM: " + message, {}});
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;  // two roundings stay two roundings
-  constexpr llvm::CodeGenOptLevel kLevels[] = {llvm::CodeGenOptLevel::None, llvm::CodeGenOptLevel::Less,
-                                               llvm::CodeGenOptLevel::Default,
-                                               llvm::CodeGenOptLevel::Aggressive};
   std::unique_ptr<Target> result(new Target);
   result->opt_level_ = std::min<u8>(wanted.opt_level, 3);
   result->machine_.reset(target->createTargetMachine(triple, "x86-64-v2", llvm_features(cpu), options,
@@ -117,12 +122,32 @@ void Target::optimise(llvm::Module& module) {
     if (!f.isDeclaration()) passes.run(f, functions);
 }
 
+void Target::set_opt_level(u8 level) {
+  opt_level_ = std::min<u8>(level, 3);
+  machine_->setOptLevel(kLevels[opt_level_]);
+}
+
+// As addPassesToEmitMC does, without passes that find nothing here: there are no variables to tell a debugger of,
+// and instructions are scheduled before registers are allocated.
 Result<std::unique_ptr<llvm::MemoryBuffer>> Target::emit(llvm::Module& module) {
+  for (llvm::Function& f : module)
+    if (!f.isDeclaration()) order_by_volatile(f);
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   llvm::legacy::PassManager passes;
-  llvm::MCContext* context = nullptr;
-  if (machine_->addPassesToEmitMC(passes, context, stream, true))
+  auto* info = new llvm::MachineModuleInfoWrapperPass(machine_.get());  // the pass manager owns them
+  llvm::TargetPassConfig* config = machine_->createPassConfig(passes);
+  config->setDisableVerify(true);
+  passes.add(config);
+  passes.add(info);
+  for (const void* pass : {&llvm::LiveDebugValuesID, &llvm::PostRASchedulerID}) config->disablePass(pass);
+  bool failed = config->addISelPasses();
+  config->addMachinePasses();
+  config->setInitialized();
+  failed |= machine_->addAsmPrinter(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile,
+                                    info->getMMI().getContext());
+  passes.add(llvm::createFreeMachineFunctionPass());
+  if (failed)
     return std::unexpected(
         Error{ErrorCategory::unsupported, "LLVM: no code generator for this processor", {}});
   passes.run(module);

@@ -20,6 +20,8 @@ class Target {
   static Result<std::unique_ptr<Target>> create(const CompileOptions& options);
   llvm::DataLayout data_layout() const { return machine_->createDataLayout(); }
   const llvm::Triple& triple() const { return machine_->getTargetTriple(); }
+  // For what is compiled next: 0 to 3.
+  void set_opt_level(u8 level);
   void optimise(llvm::Module& module);
   // Errors: unsupported, with LLVM's message.
   Result<std::unique_ptr<llvm::MemoryBuffer>> emit(llvm::Module& module);

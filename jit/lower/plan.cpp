@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "engine/reader.h"
 #include "engine/validate/func_validator.h"
 #include "jit/codegen/target.h"
@@ -119,6 +121,7 @@ Result<void> plan_functions(ModulePlan& plan, const CompileRequest& request) {
     wanted = *request.functions;
   else
     for (u32 f = module.imported_functions; f < module.functions.size(); ++f) wanted.push_back(FuncIdx{f});
+  const char* instead = options.worker ? "left to a child process" : "interpreted";
   u64 total = 0;
   std::vector<bool> changed_tables(module.tables.size());
   for (const FuncIdx func : wanted) {
@@ -128,18 +131,25 @@ Result<void> plan_functions(ModulePlan& plan, const CompileRequest& request) {
     TRY_ASSIGN(const Survey survey,
                Surveyor(module, FuncIdx{f}, plan.wide, changed_tables).run(options.max_function_weight));
     if (survey.weight > options.max_function_weight && plan.notice.empty())
-      plan.notice = fmt::format("{} is beyond the compiler's budget of {} operations: interpreted",
-                                module.function_name(FuncIdx{f}), options.max_function_weight);
-    plan.compiled[f] = survey.weight <= options.max_function_weight;
+      plan.notice = fmt::format("{} is beyond the compiler's budget of {} operations: {}",
+                                module.function_name(FuncIdx{f}), options.max_function_weight, instead);
     if (survey.tail_calls) plan.wide[f] = true;
-    if (plan.compiled[f]) total += survey.weight;
+    plan.compiled[f] = survey.weight <= options.max_function_weight;
+    if (!plan.compiled[f]) {
+      plan.left_out.push_back(func);
+      continue;
+    }
+    plan.weights[f] = static_cast<u32>(std::min<u64>(survey.weight, ~u32{0}));
+    total += survey.weight;
   }
   plan.known_tables.resize(module.tables.size());
   if (!request.functions) plan.known_tables = known_tables(module, changed_tables);
   if (total > options.max_module_weight) {
-    plan.notice = fmt::format("the module has {} operations, the compiler's budget is {}: interpreted", total,
-                              options.max_module_weight);
+    plan.notice = fmt::format("the module has {} operations, the compiler's budget is {}: {}", total,
+                              options.max_module_weight, instead);
+    plan.left_out = wanted;
     plan.compiled.assign(plan.compiled.size(), false);
+    plan.weights.assign(plan.weights.size(), 0);
   }
   return {};
 }
@@ -151,6 +161,7 @@ Result<void> plan_loops(ModulePlan& plan, const CompileRequest& request) {
     std::vector<bool> tail_targets(plan.wide.size()), changed_tables(plan.module->tables.size());
     TRY_ASSIGN(const Survey survey,
                Surveyor(*plan.module, loop.function, tail_targets, changed_tables).run(limit));
+    if (survey.weight > limit) plan.left_out.push_back(loop.function);
     if (survey.has_try || survey.weight > limit) continue;
     plan.loops.push_back(loop);
     for (size_t f = 0; f < tail_targets.size(); ++f)
@@ -169,6 +180,7 @@ ModulePlan::ModulePlan(const CompileRequest& request)
       memories(request.config.memories),
       compiled(request.module->functions.size()),
       wide(request.module->functions.size()),
+      weights(request.module->functions.size()),
       native_import(request.config.native_import) {
   for (u32 t = 0; t < module->types.size(); ++t) type_index.try_emplace(module->types[t].value, t);
 }
@@ -179,6 +191,9 @@ Result<ModulePlan> make_plan(const CompileRequest& request) {
   ModulePlan plan(request);
   TRY(plan_functions(plan, request));
   TRY(plan_loops(plan, request));
+  std::ranges::sort(plan.left_out, {}, &FuncIdx::value);
+  const auto repeated = std::ranges::unique(plan.left_out, {}, &FuncIdx::value);
+  plan.left_out.erase(repeated.begin(), repeated.end());
   return plan;
 }
 

@@ -26,7 +26,10 @@ struct ModulePlan {
   std::vector<bool> wide;      // makes tail calls or is the target of one: NativeSignature::wide_type
   std::vector<OsrLoop> loops;  // entered there too
   std::vector<std::optional<TableContent>> known_tables;  // by table; of whole modules only
-  std::string notice;                                     // what the budget left out; empty: nothing
+  std::vector<u32>
+      weights;  // by function index: about how many LLVM instructions it becomes; 0: not compiled
+  std::vector<FuncIdx> left_out;            // beyond the budget; sorted
+  std::string notice;                       // what the budget left out; empty: nothing
   std::vector<bool> native_import;          // by imported function: HostFuncDesc::native is called directly
   std::unordered_map<u32, u32> type_index;  // of a canonical TypeId: where a type section has it first
 

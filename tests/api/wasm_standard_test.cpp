@@ -437,6 +437,11 @@ TEST_F(WasmStandard, ModulesGoThroughBytesAndThreads) {
   wasm_module_serialize(m, &bytes);
   wasm_module_t* again = wasm_module_deserialize(store, &bytes);
   ASSERT_NE(again, nullptr);
+  wasm_byte_vec_t once_more;
+  wasm_module_serialize(again, &once_more);
+  EXPECT_EQ(std::string_view(bytes.data, bytes.size), std::string_view(once_more.data, once_more.size))
+      << "the code came along";
+  wasm_byte_vec_delete(&once_more);
   wasm_module_delete(again);
   for (const size_t size : {size_t{0}, size_t{5}, bytes.size / 2, bytes.size - 1}) {
     const wasm_byte_vec_t cut{size, bytes.data};

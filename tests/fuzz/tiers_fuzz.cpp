@@ -1,6 +1,6 @@
 // Tier against tier: bytes are entropy for the generator of valid modules (generator.h); the interpreter, code
 // compiled as a whole, and tiers that change at the first chance must give bit-identical results, traps,
-// globals and memories. The first byte chooses the optimisation level.
+// globals and memories. The first byte chooses the optimisation level, and whether the code goes through an artefact.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -34,9 +34,12 @@ void compare(std::span<const u8> entropy) {
   const std::vector<u8> module = test::ModuleGenerator(entropy.subspan(entropy.empty() ? 0 : 1)).module();
   jit::JitOptions options;
   options.opt_level = level;
+  options.as_artefact = !entropy.empty() && (entropy[0] & 4) != 0;
   options.notice = [](const std::string&) {};
   const std::string interpreted = run(module, nullptr);
-  expect_same(fmt::format("compiled at level {}", level), interpreted, run(module, &options));
+  expect_same(fmt::format("{} at level {}", options.as_artefact ? "an artefact" : "compiled", level),
+              interpreted, run(module, &options));
+  options.as_artefact = false;
   options.eager = false;
   options.tiering = {.automatic = true, .stress = true};
   expect_same("changing tiers", interpreted, run(module, &options));

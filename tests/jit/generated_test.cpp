@@ -1,5 +1,5 @@
-// Random modules (tests/fuzz/generator.h) do the same in the interpreter and compiled: results, traps,
-// globals, memory.
+// Random modules (tests/fuzz/generator.h) do the same in the interpreter, compiled, and from artefacts: results,
+// traps, globals, memory.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -34,8 +34,10 @@ TEST(GeneratedJit, AgreesWithTheInterpreter) {
     const std::vector<u8> bytes = test::ModuleGenerator(test::entropy_of(seed, 1200)).module();
     JitOptions options;
     options.opt_level = seed % 4 == 0 ? 0 : 2;
+    options.as_artefact = seed % 2 == 1;
     const std::string interpreted = run(bytes, std::nullopt);
     ASSERT_EQ(interpreted, run(bytes, options)) << "seed " << seed;
+    options.as_artefact = false;
     options.eager = false;
     options.tiering = {.automatic = true, .stress = true};
     ASSERT_EQ(interpreted, run(bytes, options)) << "tiers change at the first chance, seed " << seed;
