@@ -81,6 +81,10 @@ TEST_P(GoldenModel, MatchesItsGoldenValues) {
 INSTANTIATE_TEST_SUITE_P(Onnx, GoldenModel,
                          ::testing::Values("onnx-mnist-8", "onnx-mobilenet-v1-0.25-224",
                                            "onnx-ultraface-rfb-320", "onnx-super-resolution"));
+INSTANTIATE_TEST_SUITE_P(OpenVino, GoldenModel,
+                         ::testing::Values("openvino-mobilenet-v1-0.25-224-fp32",
+                                           "openvino-mobilenet-v1-0.25-224-bgr255-fp32",
+                                           "openvino-mobilenet-v1-0.25-224-fp16"));
 
 // All other ONNX models of the test data, and the one of examples/digits.
 TEST(Models, OnnxModelsMatchTheirGoldenValues) {
@@ -93,6 +97,18 @@ TEST(Models, OnnxModelsMatchTheirGoldenValues) {
   const Report report = run_tests(folders);
   EXPECT_EQ(report.totals.failed + report.totals.skipped, 0u) << report.lines;
   EXPECT_GE(report.totals.passed, 40u);
+}
+
+TEST(Models, OpenVinoModelsMatchTheirGoldenValues) {
+  const std::string root = test::test_data() + "/models";
+  SKIP_WITHOUT(root);
+  std::vector<std::string> folders;
+  for (const auto& entry : fs::directory_iterator(root)) {
+    if (entry.path().filename().string().starts_with("openvino-")) folders.push_back(entry.path().string());
+  }
+  const Report report = run_tests(folders);
+  EXPECT_EQ(report.totals.failed + report.totals.skipped, 0u) << report.lines;
+  EXPECT_GE(report.totals.passed, 17u);
 }
 
 // The same through the host functions: bytes in, bytes out.

@@ -1,6 +1,8 @@
 // The table of formats; see detect.h.
 #include "wasi-nn/formats/detect.h"
 
+#include "wasi-nn/formats/openvino_importer.h"
+
 namespace tenon::nn {
 namespace {
 

@@ -1,0 +1,447 @@
+// The OpenVINO importer: layers against their definition, and what a damaged or hostile IR is told. Whole models are
+// models_test.cpp's.
+#include "wasi-nn/formats/openvino_importer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/plan.h"
+#include "tests/nn/guest.h"
+#include "tests/nn/ir_writer.h"
+#include "wasi-nn/formats/detect.h"
+#include "wasi-nn/golden.h"
+
+namespace tenon::nn {
+namespace {
+
+using kernels::DataType;
+using kernels::ErrorCode;
+using kernels::Tensor;
+using test::Ir;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// The arrays must outlive what is imported from them.
+struct Source {
+  std::string xml;
+  std::shared_ptr<const std::string> weights;
+};
+
+ModelSource model_source(const Source& source) {
+  ModelSource model;
+  model.file = "t.xml";
+  model.bytes = std::as_bytes(std::span(source.xml));
+  model.parts.push_back({"t.bin", std::as_bytes(std::span(*source.weights)), source.weights});
+  return model;
+}
+
+using Outputs = std::vector<std::vector<double>>;
+
+// Results for f32 inputs of the declared shapes.
+kernels::Result<Outputs> run(const Ir& ir, const std::vector<std::vector<float>>& inputs) {
+  const Source source{ir.xml(), ir.weights};
+  auto imported = TENON_TRY(import_openvino(model_source(source)));
+  const auto model = TENON_TRY(kernels::compile(std::move(imported.graph), {}));
+  const auto context = TENON_TRY(model->create_context());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto dims = model->inputs()[i].type.concrete_dims();
+    const auto tensor = TENON_TRY(Tensor::of<float>(DataType::f32, *dims, std::span(inputs[i])));
+    TENON_TRY(context->set_input(i, tensor.view()));
+  }
+  TENON_TRY(context->compute());
+  Outputs outputs;
+  for (size_t i = 0; i < model->outputs().size(); ++i)
+    outputs.push_back(to_doubles(TENON_TRY(context->get_output_value(i)).tensor));
+  return outputs;
+}
+
+#define EXPECT_RUNS(out, ir, ...)                            \
+  const auto out##_result = run(ir, __VA_ARGS__);            \
+  ASSERT_TRUE(out##_result) << out##_result.error().message; \
+  const Outputs& out = *out##_result
+
+void expect_near(const std::vector<double>& actual, const std::vector<double>& expected,
+                 double tolerance = 1e-5) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(actual[i], expected[i], tolerance) << i;
+}
+
+kernels::Error error_of(const Source& source) {
+  auto imported = import_openvino(model_source(source));
+  if (!imported) return imported.error();
+  auto model = kernels::compile(std::move(imported->graph), {});
+  return model ? kernels::Error{} : model.error();
+}
+
+TEST(OpenVino, ConstantsOfAllPrecisionsBecomeWhatTheyMean) {
+  Ir ir;
+  const int x = ir.parameter("f32", {4});
+  // 1, -2, 0.5, 3 in each
+  const int f16 = ir.constant<uint16_t>("f16", {4}, {0x3c00, 0xc000, 0x3800, 0x4200});
+  const int bf16 = ir.constant<uint16_t>("bf16", {4}, {0x3f80, 0xc000, 0x3f00, 0x4040});
+  const int i4 = ir.constant<uint8_t>("i4", {4}, {0xe1, 0x30});  // 1, -2, 0, 3
+  const int wide = ir.layer("Convert", "opset1", "destination_type=\"f32\"", {{i4}}, {{"FP32", {4}}});
+  for (const int other : {f16, bf16, wide}) {
+    const int sum = ir.layer("Add", "opset1", "", {{x}, {other}}, {{"FP32", {4}}});
+    ir.result({sum});
+  }
+  EXPECT_RUNS(out, ir, {{10, 20, 30, 40}});
+  EXPECT_THAT(out[0], ElementsAre(11, 18, 30.5, 43));
+  EXPECT_THAT(out[1], ElementsAre(11, 18, 30.5, 43));
+  EXPECT_THAT(out[2], ElementsAre(11, 18, 30, 43));
+}
+
+TEST(OpenVino, HalfPrecisionEdgesAreF32) {
+  Ir ir;
+  const int x = ir.parameter("f16", {1});
+  ir.result({ir.layer("ReLU", "opset1", "", {{x}}, {{"FP16", {1}}})});
+  for (const int version : {10, 11}) {
+    const Source source{ir.xml(version), ir.weights};
+    const auto imported = import_openvino(model_source(source));
+    ASSERT_TRUE(imported);
+    EXPECT_EQ(imported->graph.value(imported->graph.inputs()[0]).type.element, DataType::f32);
+    EXPECT_EQ(imported->graph.output_name(0), "ReLU1");
+    EXPECT_THAT(imported->summary.format, HasSubstr(std::to_string(version)));
+  }
+}
+
+// levels, in low, in high, out low, out high
+struct Steps {
+  int levels;
+  float in_low, in_high, out_low, out_high;
+};
+class FakeQuantize : public ::testing::TestWithParam<Steps> {};
+
+TEST_P(FakeQuantize, ComputedValuesTakeTheStepsOfItsDefinition) {
+  const Steps s = GetParam();
+  Ir ir;
+  const int x = ir.parameter("f32", {101});
+  std::vector<Ir::From> operands{{x}};
+  for (const float bound : {s.in_low, s.in_high, s.out_low, s.out_high})
+    operands.push_back({ir.floats({1}, {bound})});
+  ir.result({ir.layer("FakeQuantize", "opset1", fmt::format("levels=\"{}\"", s.levels), operands,
+                      {{"FP32", {101}}})});
+  std::vector<float> values;
+  std::vector<double> expected;
+  const double steps = s.levels - 1;
+  for (int i = 0; i <= 100; ++i) {
+    const float v = -6.03f + 0.1207f * static_cast<float>(i);
+    values.push_back(v);
+    const double clipped = std::clamp<double>(v, s.in_low, s.in_high);
+    const double step = std::nearbyint((clipped - s.in_low) / (s.in_high - s.in_low) * steps);
+    expected.push_back(step / steps * (s.out_high - s.out_low) + s.out_low);
+  }
+  EXPECT_RUNS(out, ir, {values});
+  expect_near(out[0], expected, 1e-4);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranges, FakeQuantize,
+                         ::testing::Values(Steps{256, 0, 4.08f, 0, 4.08f},            // u8
+                                           Steps{256, -5.12f, 5.08f, -5.12f, 5.08f},  // i8
+                                           Steps{256, -1.02f, 4.08f, -1.02f, 4.08f},  // u8 around 51
+                                           Steps{255, -5.08f, 5.08f, -5.08f,
+                                                 5.08f},              // fewer steps than the type has
+                                           Steps{16, 0, 3, 0, 1.5f},  // another range
+                                           Steps{2, -1, 1, -1, 1}, Steps{256, 0.3f, 4.1f, 0.3f, 4.1f},
+                                           Steps{65536, -4, 4, -4, 4}));
+
+TEST(OpenVino, FakeQuantizedConvolutionIsComputedInIntegers) {
+  Ir ir;
+  constexpr int64_t kIn = 32, kOut = 32, kSide = 8;
+  const int x = ir.parameter("f32", {1, kIn, kSide, kSide});
+  const auto quantized = [&](int from, const Ir::Dims& dims, int levels,
+                             const std::vector<Ir::From>& ranges) {
+    std::vector<Ir::From> operands{{from}};
+    operands.insert(operands.end(), ranges.begin(), ranges.end());
+    return ir.layer("FakeQuantize", "opset1", fmt::format("levels=\"{}\"", levels), operands,
+                    {{"FP32", dims}});
+  };
+  const int low = ir.floats({}, {-1.28f}), high = ir.floats({}, {1.27f});
+  const int input = quantized(x, {1, kIn, kSide, kSide}, 256, {{low}, {high}, {low}, {high}});
+  std::vector<uint8_t> codes(static_cast<size_t>(kOut * kIn * 9));
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>(i * 37 % 255);
+  const int stored = ir.constant("u8", {kOut, kIn, 3, 3}, codes);
+  const int wide =
+      ir.layer("Convert", "opset1", "destination_type=\"f32\"", {{stored}}, {{"FP32", {kOut, kIn, 3, 3}}});
+  const int zero = ir.floats({1}, {0}), most = ir.floats({1}, {254});
+  const int least_out = ir.floats({kOut, 1, 1, 1}, std::vector<float>(kOut, -0.127f));
+  const int most_out = ir.floats({kOut, 1, 1, 1}, std::vector<float>(kOut, 0.127f));
+  const int weights = quantized(wide, {kOut, kIn, 3, 3}, 255, {{zero}, {most}, {least_out}, {most_out}});
+  const int sums = ir.layer("Convolution", "opset1",
+                            "strides=\"1,1\" dilations=\"1,1\" pads_begin=\"1,1\" pads_end=\"1,1\"",
+                            {{input}, {weights}}, {{"FP32", {1, kOut, kSide, kSide}}});
+  const int bias = ir.floats({1, kOut, 1, 1}, std::vector<float>(kOut, 0.5f));
+  const int biased = ir.layer("Add", "opset1", "", {{sums}, {bias}}, {{"FP32", {1, kOut, kSide, kSide}}});
+  ir.result({ir.layer("ReLU", "opset1", "", {{biased}}, {{"FP32", {1, kOut, kSide, kSide}}})});
+  std::vector<float> values(static_cast<size_t>(kIn * kSide * kSide));
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(static_cast<int>(i * 29 % 300) - 150) * 0.01f;
+  EXPECT_RUNS(out, ir, {values});
+  std::vector<double> expected;
+  for (int64_t o = 0; o < kOut; ++o) {
+    for (int64_t r = 0; r < kSide; ++r) {
+      for (int64_t c = 0; c < kSide; ++c) {
+        double sum = 0.5;
+        for (int64_t i = 0; i < kIn; ++i) {
+          for (int64_t k = 0; k < 9; ++k) {
+            const int64_t y = r + k / 3 - 1, z = c + k % 3 - 1;
+            if (y < 0 || z < 0 || y >= kSide || z >= kSide) continue;
+            const double code =
+                std::clamp(std::nearbyint(values[static_cast<size_t>((i * kSide + y) * kSide + z)] / 0.01f),
+                           -128.0f, 127.0f);
+            sum += code * 0.01 * (codes[static_cast<size_t>((o * kIn + i) * 9 + k)] - 127) * 0.001;
+          }
+        }
+        expected.push_back(std::max(sum, 0.0));
+      }
+    }
+  }
+  expect_near(out[0], expected, 1e-3);
+}
+
+TEST(OpenVino, StridedSliceTakesItsMasks) {
+  Ir ir;
+  const int x = ir.parameter("f32", {2, 3, 4});
+  const auto sliced = [&](const std::vector<int64_t>& begin, const std::vector<int64_t>& end,
+                          const std::vector<int64_t>& stride, const std::string& masks,
+                          const Ir::Dims& dims) {
+    ir.result({ir.layer("StridedSlice", "opset1", masks,
+                        {{x}, {ir.ints(begin)}, {ir.ints(end)}, {ir.ints(stride)}}, {{"FP32", dims}})});
+  };
+  sliced({0, 1}, {0, 3}, {1, 1}, "begin_mask=\"1,0\" end_mask=\"1,0\"", {2, 2, 4});
+  sliced({1, -1}, {0, 0}, {1, 1}, "begin_mask=\"0,0\" end_mask=\"0,0\" shrink_axis_mask=\"1,1\"", {4});
+  sliced({0, 0}, {0, 2}, {1, 1}, "begin_mask=\"1,1\" end_mask=\"1,0\" ellipsis_mask=\"1,0\"", {2, 3, 2});
+  sliced({0, 0, 0}, {0, 1, 1}, {1, 1, 1}, "begin_mask=\"0,0,0\" end_mask=\"0,0,0\" new_axis_mask=\"1,0,0\"",
+         {1, 1, 1, 4});
+  sliced({0}, {0}, {-1}, "begin_mask=\"1\" end_mask=\"1\"", {2, 3, 4});
+  std::vector<float> values(24);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  EXPECT_RUNS(out, ir, {values});
+  EXPECT_THAT(out[0], ElementsAre(4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 18, 19, 20, 21, 22, 23));
+  EXPECT_THAT(out[1], ElementsAre(20, 21, 22, 23));
+  EXPECT_THAT(out[2], ElementsAre(0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21));
+  EXPECT_THAT(out[3], ElementsAre(0, 1, 2, 3));
+  EXPECT_EQ(out[4][0], 12);
+}
+
+// One direction, one step at a time, gates f i c o.
+TEST(OpenVino, LstmSequenceHasItsOwnOrderOfGates) {
+  Ir ir;
+  constexpr int64_t kLength = 3;
+  const int x = ir.parameter("f32", {1, kLength, 1});
+  const int h = ir.floats({1, 1, 1}, {0.25f}), c = ir.floats({1, 1, 1}, {-0.5f});
+  const int lengths = ir.constant<int32_t>("i32", {1}, {kLength});
+  const std::vector<float> w{0.3f, -0.7f, 1.1f, 0.9f}, r{0.2f, 0.4f, -0.6f, 0.5f},
+      b{0.1f, -0.2f, 0.05f, 0.3f};
+  const int out_id = ir.layer("LSTMSequence", "opset5", "hidden_size=\"1\" direction=\"forward\"",
+                              {{x},
+                               {h},
+                               {c},
+                               {lengths},
+                               {ir.floats({1, 4, 1}, w)},
+                               {ir.floats({1, 4, 1}, r)},
+                               {ir.floats({1, 4}, b)}},
+                              {{"FP32", {1, 1, kLength, 1}}, {"FP32", {1, 1, 1}}, {"FP32", {1, 1, 1}}});
+  for (int i = 0; i < 3; ++i) ir.result({out_id, i});
+  const std::vector<float> values{0.8f, -1.2f, 0.4f};
+  double hidden = 0.25, cell = -0.5;
+  std::vector<double> expected;
+  const auto sigmoid = [](double v) { return 1 / (1 + std::exp(-v)); };
+  for (const float value : values) {
+    double gate[4];
+    for (size_t g = 0; g < 4; ++g) gate[g] = w[g] * value + r[g] * hidden + b[g];
+    cell = sigmoid(gate[0]) * cell + sigmoid(gate[1]) * std::tanh(gate[2]);
+    hidden = sigmoid(gate[3]) * std::tanh(cell);
+    expected.push_back(hidden);
+  }
+  EXPECT_RUNS(out, ir, {values});
+  expect_near(out[0], expected);
+  expect_near(out[1], {hidden});
+  expect_near(out[2], {cell});
+}
+
+// Sums over axis 1 in both directions, the running sums joined and the last one by itself.
+TEST(OpenVino, TensorIteratorSlicesCarriesAndJoins) {
+  for (const bool backwards : {false, true}) {
+    Ir ir;
+    const int x = ir.parameter("f32", {2, 3});
+    const int first = ir.floats({2, 1}, {100, 200});
+    Ir body = ir.body();
+    const int part = body.parameter("f32", {2, 1}), sum = body.parameter("f32", {2, 1});
+    const int next = body.layer("Add", "opset1", "", {{part}, {sum}}, {{"FP32", {2, 1}}});
+    const int result = body.result({next}), again = body.result({next});
+    const std::string slices = backwards ? "axis=\"1\" start=\"-1\" end=\"0\" stride=\"-1\" part_size=\"1\""
+                                         : "axis=\"1\" start=\"0\" end=\"-1\" stride=\"1\" part_size=\"1\"";
+    const std::string more = fmt::format(
+        "<port_map><input external_port_id=\"0\" internal_layer_id=\"{}\" {}/>"
+        "<input external_port_id=\"1\" internal_layer_id=\"{}\"/>"
+        "<output external_port_id=\"100\" internal_layer_id=\"{}\" {}/>"
+        "<output external_port_id=\"101\" internal_layer_id=\"{}\"/></port_map>"
+        "<back_edges><edge from-layer=\"{}\" to-layer=\"{}\"/></back_edges><body>{}</body>",
+        part, slices, sum, again, slices, result, result, sum, body.parts());
+    const int loop =
+        ir.layer("TensorIterator", "opset1", "", {{x}, {first}}, {{"FP32", {2, 3}}, {"FP32", {2, 1}}}, more);
+    ir.result({loop, 0});
+    ir.result({loop, 1});
+    EXPECT_RUNS(out, ir, {{1, 2, 3, 4, 5, 6}});
+    if (backwards) {
+      EXPECT_THAT(out[0], ElementsAre(106, 105, 103, 215, 211, 206));
+    } else {
+      EXPECT_THAT(out[0], ElementsAre(101, 103, 106, 204, 209, 215));
+    }
+    EXPECT_THAT(out[1], ElementsAre(106, 215));
+  }
+}
+
+// Doubles until the value exceeds 10; the last value of a result that is not carried, too.
+TEST(OpenVino, LoopEndsByItsCondition) {
+  Ir ir;
+  const int x = ir.parameter("f32", {1});
+  const int trips = ir.constant<int64_t>("i64", {}, {-1});
+  const int go = ir.constant<uint8_t>("boolean", {}, {1});
+  Ir body = ir.body();
+  const int value = body.parameter("f32", {1}), count = body.parameter("i64", {1});
+  const int two = body.floats({1}, {2}), ten = body.floats({1}, {10});
+  const int doubled = body.layer("Multiply", "opset1", "", {{value}, {two}}, {{"FP32", {1}}});
+  const int more = body.layer("LessEqual", "opset1", "", {{doubled}, {ten}}, {{"BOOL", {1}}});
+  const int next = body.result({doubled}), condition = body.result({more}), counted = body.result({count});
+  const std::string parts = fmt::format(
+      "<port_map><input external_port_id=\"2\" internal_layer_id=\"{}\"/>"
+      "<input external_port_id=\"-1\" internal_layer_id=\"{}\" purpose=\"current_iteration\"/>"
+      "<output external_port_id=\"100\" internal_layer_id=\"{}\"/><output external_port_id=\"101\" "
+      "internal_layer_id=\"{}\"/>"
+      "<output external_port_id=\"-1\" internal_layer_id=\"{}\" purpose=\"execution_condition\"/></port_map>"
+      "<back_edges><edge from-layer=\"{}\" to-layer=\"{}\"/></back_edges><body>{}</body>",
+      value, count, next, counted, condition, next, value, body.parts());
+  const int loop = ir.layer("Loop", "opset5", "", {{trips}, {go}, {x}}, {{"FP32", {1}}, {"I64", {1}}}, parts);
+  ir.result({loop, 0});
+  ir.result({loop, 1});
+  EXPECT_RUNS(out, ir, {{1.5f}});
+  EXPECT_THAT(out[0], ElementsAre(12));
+  EXPECT_THAT(out[1], ElementsAre(2));
+}
+
+TEST(OpenVino, GroupedFiltersAreMerged) {
+  Ir ir;
+  const int x = ir.parameter("f32", {1, 4, 1, 1});
+  const int w = ir.floats({2, 1, 2, 1, 1}, {1, 10, 100, 1000});
+  ir.result({ir.layer("GroupConvolution", "opset1",
+                      "strides=\"1,1\" dilations=\"1,1\" pads_begin=\"0,0\" pads_end=\"0,0\"", {{x}, {w}},
+                      {{"FP32", {1, 2, 1, 1}}})});
+  EXPECT_RUNS(out, ir, {{1, 2, 3, 4}});
+  EXPECT_THAT(out[0], ElementsAre(21, 4300));
+}
+
+TEST(OpenVino, AutodetectAndBuilders) {
+  Ir ir;
+  ir.result({ir.layer("ReLU", "opset1", "", {{ir.parameter("f32", {1})}}, {{"FP32", {1}}})});
+  for (const std::string& before : {"", "\xef\xbb\xbf", " \n"}) {
+    const std::string xml = before + ir.xml();
+    EXPECT_EQ(detect_format(std::as_bytes(std::span(xml))), Format::openvino);
+  }
+  EXPECT_EQ(most_arrays(Format::openvino), 2u);
+  EXPECT_THAT(files_beside(Format::openvino, "/a.b/model.xml"), ElementsAre("/a.b/model.bin"));
+  EXPECT_THAT(files_beside(Format::openvino, "/a.b/model"), ElementsAre("/a.b/model.bin"));
+}
+
+// A graph of one ReLU whose XML is then changed.
+Source changed(std::string_view from, std::string_view to) {
+  Ir ir;
+  const int x = ir.parameter("f32", {2});
+  const int c = ir.floats({2}, {1, 2});
+  ir.result({ir.layer("Add", "opset1", "", {{x}, {c}}, {{"FP32", {2}}})});
+  std::string xml = ir.xml();
+  const size_t at = xml.find(from);
+  if (at != xml.npos) xml.replace(at, from.size(), to);
+  return {xml, ir.weights};
+}
+
+struct Hostile {
+  const char* name;
+  Source source;
+  ErrorCode code;
+  const char* message;
+};
+
+TEST(OpenVino, DamagedFilesAreRefusedWithTheirPlace) {
+  std::string deep = "<net version=\"11\">";
+  for (int i = 0; i < 100000; ++i) deep += "<a>";
+  const auto nothing = std::make_shared<const std::string>();
+  const std::string entity = "<!DOCTYPE net [<!ENTITY x SYSTEM \"file:///etc/passwd\">]>";
+  const Hostile cases[] = {
+      {"no XML", {"<net", nothing}, ErrorCode::invalid_encoding, "t.xml: XML"},
+      {"entities", changed("<net", entity + "<net"), ErrorCode::invalid_encoding, "document type"},
+      {"deep", {deep, nothing}, ErrorCode::invalid_encoding, "t.xml: "},
+      {"no net", {"<a/>", nothing}, ErrorCode::invalid_encoding, "holds no <net>"},
+      {"old", changed("version=\"11\"", "version=\"7\""), ErrorCode::unsupported_operation, "IR version 7"},
+      {"unknown type", changed("type=\"Add\"", "type=\"Bogus\""), ErrorCode::unsupported_operation,
+       "'Add2' (Bogus, opset1)"},
+      {"unknown opset",
+       changed("name=\"Add2\" type=\"Add\" version=\"opset1\"",
+               "name=\"Add2\" type=\"Add\" version=\"opset99\""),
+       ErrorCode::unsupported_operation, "opset"},
+      {"offset", changed("offset=\"0\"", "offset=\"4\""), ErrorCode::invalid_encoding,
+       "end beyond t.bin (8 bytes)"},
+      {"huge offset", changed("offset=\"0\"", "offset=\"9223372036854775807\""), ErrorCode::invalid_encoding,
+       "t.bin"},
+      {"negative offset", changed("offset=\"0\"", "offset=\"-8\""), ErrorCode::invalid_encoding, "Const1"},
+      {"size", changed("size=\"8\"", "size=\"4\""), ErrorCode::invalid_encoding, "4 bytes of data"},
+      {"huge shape", changed("shape=\"2\" offset", "shape=\"4611686018427387904,4\" offset"),
+       ErrorCode::too_large, "Const1"},
+      {"element type", changed("<data element_type=\"f32\"", "<data element_type=\"string\""),
+       ErrorCode::unsupported_operation, "string"},
+      {"same id", changed("layer id=\"1\"", "layer id=\"0\""), ErrorCode::invalid_encoding,
+       "two layers have the id 0"},
+      {"no such port", changed("to-port=\"1\"", "to-port=\"7\""), ErrorCode::invalid_encoding,
+       "no such port"},
+      {"no such layer", changed("from-layer=\"1\"", "from-layer=\"17\""), ErrorCode::invalid_encoding,
+       "no layer has the id 17"},
+      {"two edges", changed("to-port=\"1\"", "to-port=\"0\""), ErrorCode::invalid_encoding, "two edges"},
+      {"a cycle", changed("from-layer=\"1\"", "from-layer=\"2\""), ErrorCode::invalid_encoding, "cycle"},
+      {"no edge", changed("<edge from-layer=\"1\" from-port=\"100\" to-layer=\"2\" to-port=\"1\"/>", ""),
+       ErrorCode::invalid_encoding, "no edge leads to its input port 1"},
+  };
+  for (const Hostile& one : cases) {
+    const kernels::Error error = error_of(one.source);
+    EXPECT_EQ(error.code, one.code) << one.name << ": " << error.message;
+    EXPECT_THAT(error.message, HasSubstr(one.message)) << one.name;
+  }
+}
+
+TEST(OpenVino, DeepBodiesAndElementsAreRefused) {
+  std::string deep = "<net version=\"11\">";
+  for (int i = 0; i < 1000; ++i) deep += "<a>";
+  for (int i = 0; i < 1000; ++i) deep += "</a>";
+  EXPECT_EQ(error_of({deep + "</net>", std::make_shared<const std::string>()}).code, ErrorCode::too_large);
+  std::string bodies;
+  for (int i = 0; i < 30; ++i) {
+    bodies = "<layers><layer id=\"0\" name=\"l\" type=\"Loop\" version=\"opset5\"><body>" + bodies +
+             "</body></layer></layers>";
+  }
+  const auto error =
+      error_of({"<net version=\"11\">" + bodies + "</net>", std::make_shared<const std::string>()});
+  EXPECT_EQ(error.code, ErrorCode::too_large) << error.message;
+}
+
+// Every prefix of the files, and every file with one byte changed, is refused or runs; nothing crashes.
+TEST(OpenVino, CutAndChangedFilesDoNoHarm) {
+  const Source whole = changed("", "");
+  for (size_t n = 0; n < whole.xml.size(); ++n) {
+    EXPECT_FALSE(error_of({whole.xml.substr(0, n), whole.weights}).message.empty()) << n;
+    for (const char other : {'\0', '9', '<', '"'}) {
+      Source one = whole;
+      one.xml[n] = other;
+      error_of(one);
+    }
+  }
+  for (size_t n = 0; n < whole.weights->size(); ++n) {
+    EXPECT_THAT(
+        error_of({whole.xml, std::make_shared<const std::string>(whole.weights->substr(0, n))}).message,
+        HasSubstr("end beyond t.bin"));
+  }
+}
+
+}  // namespace
+}  // namespace tenon::nn
