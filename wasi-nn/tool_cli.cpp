@@ -123,7 +123,7 @@ std::function<int()> declare_test(CLI::App& app, const NnToolOutput& output) {
 
 std::function<int()> declare_operators(CLI::App&, const NnToolOutput& output) {
   return [&output] {
-    output.out(onnx::operators_page());
+    output.out(operators_page());
     return 0;
   };
 }

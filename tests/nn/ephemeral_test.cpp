@@ -240,7 +240,7 @@ TEST_F(Ephemeral, RecordThatOverlapsItsOwnData) {
 
 TEST_F(Ephemeral, EncodingsAndTargets) {
   uint32_t handle = 0;
-  const std::vector<std::pair<uint32_t, NnErrno>> encodings = {{0, NnErrno::unsupported_operation},
+  const std::vector<std::pair<uint32_t, NnErrno>> encodings = {{0, NnErrno::invalid_encoding},
                                                                {2, NnErrno::unsupported_operation},
                                                                {3, NnErrno::unsupported_operation},
                                                                {4, NnErrno::unsupported_operation},
@@ -254,6 +254,19 @@ TEST_F(Ephemeral, EncodingsAndTargets) {
   expect_message("gpu");
   EXPECT_EQ(guest.load(relu_model(), handle, 1, 2), NnErrno::unsupported_operation);
   EXPECT_EQ(guest.load(relu_model(), handle, 1, 3), NnErrno::invalid_argument);
+}
+
+TEST_F(Ephemeral, PytorchAndGgufAreRecognisedAndRefused) {
+  using namespace std::string_literals;
+  uint32_t handle = 0;
+  for (const auto& [bytes, name] :
+       {std::pair{"PK\x03\x04 a zip"s, "pytorch"}, {"GGUF\x03\0\0\0 llama"s, "ggml"}}) {
+    for (const uint32_t autodetect : {5u, 6u}) {
+      EXPECT_EQ(guest.load(bytes, handle, autodetect), NnErrno::unsupported_operation);
+      expect_message(name);
+      expect_message("is not supported yet");
+    }
+  }
 }
 
 TEST_F(Ephemeral, BadModelsAreErrorsOfLoad) {

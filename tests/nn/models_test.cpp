@@ -219,7 +219,7 @@ TEST(Tools, PageOfOperatorsIsCurrent) {
   const std::string path = std::string(TENON_SOURCE_DIR) + "/docs/operators.md";
   std::ifstream in(path);
   const std::string page{std::istreambuf_iterator<char>(in), {}};
-  EXPECT_TRUE(page == onnx::operators_page()) << "run: tenon nn operators > docs/operators.md";
+  EXPECT_TRUE(page == operators_page()) << "run: tenon nn operators > docs/operators.md";
 }
 
 TEST(Tools, BenchMeasuresAndExplains) {

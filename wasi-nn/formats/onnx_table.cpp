@@ -1,5 +1,4 @@
 // Looks up the rule of a node in onnx_ops.def.
-#include "kernels/catalog.h"
 #include "wasi-nn/formats/onnx_rules.h"
 #include "wasi-nn/formats/operators_page.h"
 
@@ -32,28 +31,6 @@ constexpr bool rows_sorted() {
 }
 static_assert(rows_sorted(), "onnx_ops.def: rows are sorted by name and then by opset, and do not overlap");
 
-// "f32 f64", or a word for the usual sets.
-std::string type_list(kernels::Op op) {
-  using kernels::DataType;
-  static constexpr DataType kFloats[] = {DataType::f16, DataType::bf16, DataType::f32, DataType::f64};
-  static constexpr DataType kIntegers[] = {DataType::i8,  DataType::u8,  DataType::i16, DataType::u16,
-                                           DataType::i32, DataType::u32, DataType::i64, DataType::u64};
-  const auto takes = [op](DataType type) { return kernels::accepts(op, type); };
-  const bool floats = std::ranges::all_of(kFloats, takes), integers = std::ranges::all_of(kIntegers, takes);
-  std::vector<std::string_view> parts;
-  if (floats) parts.emplace_back("floats");
-  if (integers) parts.emplace_back("integers");
-  for (const DataType type : kFloats) {
-    if (!floats && takes(type)) parts.push_back(to_string(type));
-  }
-  for (const DataType type : kIntegers) {
-    if (!integers && takes(type)) parts.push_back(to_string(type));
-  }
-  if (takes(DataType::boolean)) parts.emplace_back("bool");
-  if (takes(DataType::string)) parts.emplace_back("strings");
-  return fmt::format("{}", fmt::join(parts, ", "));
-}
-
 }  // namespace
 
 Result<void> import_node(NodeImport& node) {
@@ -66,18 +43,8 @@ Result<void> import_node(NodeImport& node) {
   return NodeImport::unsupported("operator {} is not supported in this opset", name);
 }
 
-std::string operators_page() {
-  std::string page =
-      "# Operators\n\n"
-      "ONNX operators of domain `ai.onnx` that Tenon runs, up to opset 22. Made from "
-      "`wasi-nn/formats/onnx_ops.def`,\n"
-      "`kernels/ops.def` and `kernels/families.def` by `tenon nn operators`; a test keeps it current. Other "
-      "domains,\n"
-      "other operators and other types are refused at load, by name.\n\n"
-      "Opsets in parentheses are converted to the newest form. Types are those of the first operand; results "
-      "of all\n"
-      "fast paths agree with a plain reference loop within the row's tolerance.\n\n"
-      "| operator | opsets | types | fast path |\n| --- | --- | --- | --- |\n";
+std::vector<ForeignOperator> foreign_operators() {
+  std::vector<ForeignOperator> list;
   for (size_t i = 0; i < std::size(kRows);) {
     const Row& first = kRows[i];
     std::string spans;
@@ -89,13 +56,10 @@ std::string operators_page() {
       spans += row.rule_name == "direct" ? span : fmt::format("({})", span);
     }
     const auto op = kernels::find_op(first.name);
-    const bool expands = !op && first.rule_name != "direct";
-    if (!op && !expands) continue;  // known by name only
-    page +=
-        fmt::format("| {} | {} | {} | {} |\n", first.name, spans, expands ? "as its parts" : type_list(*op),
-                    expands ? "written out as other operators" : kernels::fast_path(*op));
+    if (!op && first.rule_name == "direct") continue;  // known by name only
+    list.push_back({first.name, op ? first.name : std::string_view(), std::move(spans)});
   }
-  return page;
+  return list;
 }
 
 }  // namespace tenon::nn::onnx

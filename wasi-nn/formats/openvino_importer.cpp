@@ -23,6 +23,7 @@ using kernels::ValueType;
 // What all nets of one model share.
 struct Shared {
   const ModelSource& source;
+  int64_t version;  // of the IR
   ModelSummary summary;
 };
 
@@ -188,7 +189,7 @@ class NetImport final : public LayerHost {
   std::string name_of(PortRef ref) const {
     const Layer& layer = net_.layers[ref.layer];
     const std::string_view names = layer.outputs[ref.port].names;
-    if (!names.empty()) return std::string(names.substr(0, names.find(',')));
+    if (shared_.version >= 11 && !names.empty()) return std::string(names.substr(0, names.find(',')));
     if (layer.outputs.size() == 1) return std::string(layer.name);
     return fmt::format("{}.{}", layer.name, ref.port);
   }
@@ -355,7 +356,7 @@ ModelSummary summarise(const Model& model) {
 Result<ImportedModel> import_openvino(const ModelSource& source) {
   auto parsed = openvino::parse_model(source.bytes, source.limits);
   if (!parsed) return std::unexpected(kernels::with_place(std::move(parsed).error(), source.file));
-  openvino::Shared shared{source, openvino::summarise(*parsed)};
+  openvino::Shared shared{source, parsed->version, openvino::summarise(*parsed)};
   openvino::NetImport import(shared, nullptr, parsed->net);
   kernels::Graph graph = TENON_TRY(import.import_model());
   return ImportedModel{std::move(graph), std::move(shared.summary)};

@@ -15,6 +15,7 @@ using kernels::Tensor;
 constexpr int64_t kMostLevels = 256;
 // Ranges are rounded to the file's precision: a zero that is this near to a step is one.
 constexpr double kNearStep = 0.05;
+constexpr double kSameStep = 1e-4;
 
 // The four ranges, each with one element or one for each index along `axis`.
 struct Ranges {
@@ -148,13 +149,26 @@ Result<bool> quantize_computed(LayerImport& layer, const Ranges& r) {
     x = TENON_TRY(layer.emit(
         "Clip", {x, TENON_TRY(layer.real_scalar(r.in_low[0])), TENON_TRY(layer.real_scalar(r.in_high[0]))}));
   }
+  // Zeros between steps: values are moved by that part of a step before, and back afterwards.
+  const auto part_of_step = [&](double zero, double scale) {
+    const double part = zero - std::nearbyint(zero);
+    return r.count == 1 && std::abs(part) > kSameStep ? part * scale : 0.0;
+  };
+  const double before = part_of_step(r.in_zero(0), r.in_scale(0));
+  const double after = part_of_step(r.out_zero(0), r.out_scale(0));
+  if (before != 0) x = TENON_TRY(layer.emit("Add", {x, TENON_TRY(layer.real_scalar(before))}));
   const kernels::Attributes axis{{"axis", static_cast<int64_t>(r.axis)}};
   auto operands = TENON_TRY(parameter_operands(layer, in, type));
   operands.insert(operands.begin(), x);
   const ValueId codes = TENON_TRY(layer.emit("QuantizeLinear", operands, axis));
   operands = TENON_TRY(parameter_operands(layer, out, type));
   operands.insert(operands.begin(), codes);
-  TENON_TRY(layer.finish("DequantizeLinear", operands, axis));
+  if (after == 0) {
+    TENON_TRY(layer.finish("DequantizeLinear", operands, axis));
+  } else {
+    const ValueId values = TENON_TRY(layer.emit("DequantizeLinear", operands, axis));
+    TENON_TRY(layer.finish("Sub", {values, TENON_TRY(layer.real_scalar(after))}));
+  }
   return true;
 }
 

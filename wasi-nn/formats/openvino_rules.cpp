@@ -7,7 +7,6 @@ using kernels::Attributes;
 using kernels::DataType;
 using kernels::Dims;
 using kernels::kAbsent;
-using kernels::Tensor;
 
 constexpr int64_t kLast = std::numeric_limits<int64_t>::max();  // of a slice: to the end
 constexpr int64_t kFirst = std::numeric_limits<int64_t>::min();

@@ -1,5 +1,6 @@
 // Looks up the rule of a layer in openvino_ops.def.
 #include "wasi-nn/formats/openvino_rules.h"
+#include "wasi-nn/formats/operators_page.h"
 
 namespace tenon::nn::openvino {
 namespace {
@@ -45,6 +46,16 @@ Result<void> import_layer(LayerImport& layer) {
   if (std::ranges::binary_search(kRows, from.type, {}, &Row::type))
     return LayerImport::unsupported("layers of type {} are not supported in this opset", from.type);
   return LayerImport::unsupported("layers of type {} are not supported", from.type);
+}
+
+std::vector<ForeignOperator> foreign_operators() {
+  std::vector<ForeignOperator> list;
+  for (const Row& row : kRows) {
+    const bool expands = row.op == "parts";
+    if (!list.empty() && list.back().name == row.type) continue;
+    list.push_back({row.type, expands ? std::string_view() : row.op});
+  }
+  return list;
 }
 
 Result<void> rules::same(LayerImport& layer) { return layer.finish(layer.inputs()); }
