@@ -56,7 +56,7 @@ void add_nn_options(CLI::App& app, NnRunOptions& o) {
   app.add_option("--nn-max-contexts", o.max_contexts, "execution contexts that are open at once");
 }
 
-Result<std::optional<Nn>> link_nn(Linker& linker, const Module& module, const NnRunOptions& o,
+Result<std::optional<Nn>> make_nn(const Module& module, const NnRunOptions& o,
                                   const std::vector<std::string>& writable_folders) {
   if (o.graphs.empty() && !wants_nn(module)) return std::optional<Nn>();
   auto nn = Nn::make(o.threads);
@@ -67,7 +67,6 @@ Result<std::optional<Nn>> link_nn(Linker& linker, const Module& module, const Nn
   for (const std::string& folder : writable_folders) nn->add_guest_folder(folder);
   for (const std::string& graph : o.graphs)
     if (auto added = nn->add_graph(graph); !added) return std::move(added.error());
-  if (auto linked = linker.nn(*nn); !linked) return std::move(linked.error());
   return std::optional<Nn>(std::move(*nn));
 }
 

@@ -1,4 +1,4 @@
-// The options of `tenon run` that concern wasi-nn, and linking it with them.
+// The options of `tenon run` that concern wasi-nn, and making it with them.
 #pragma once
 
 #include <optional>
@@ -23,8 +23,8 @@ struct NnRunOptions {
 
 void add_nn_options(CLI::App& app, NnRunOptions& o);
 
-// Links wasi-nn; loads the plugin only for programs that use it. Models below `writable_folders` are not mapped.
-Result<std::optional<Nn>> link_nn(Linker& linker, const Module& module, const NnRunOptions& o,
+// wasi-nn for programs that use it; the others need not load the plugin. Models below `writable_folders` are not mapped.
+Result<std::optional<Nn>> make_nn(const Module& module, const NnRunOptions& o,
                                   const std::vector<std::string>& writable_folders);
 
 }  // namespace tenon::cli

@@ -257,14 +257,15 @@ Result<Instance> instantiate(Linker& linker, Store& store, const Module& module,
 }
 
 // A program with threads has stores of its own for each.
-int run_with_threads(const Engine& engine, const Module& module, const Wasi& wasi, const RunOptions& o) {
+int run_with_threads(const Engine& engine, const Module& module, const Wasi& wasi, const Nn* nn,
+                     const RunOptions& o) {
   const Timer timer(o.timeout, [&o]() -> bool {
     complain(fmt::format("{}: trap: interrupted", o.file));
     std::_Exit(kTrapped);  // its threads may be anywhere
     return false;
   });
   if (o.profile == "functions") hint("programs with threads are not profiled");
-  auto status = run_threads(engine, module, wasi);
+  auto status = run_threads(engine, module, wasi, nn);
   return status ? *status & 0xff : report(status.error(), o.file);
 }
 
@@ -283,11 +284,18 @@ int run(const Args& args) {
   if (!module) return report(module.error(), o.file);
   auto wasi = make_wasi(o);
   if (!wasi) return report(wasi.error(), o.file);
-  if (module->wants_threads() && o.invoke.empty()) return run_with_threads(engine, *module, *wasi, o);
+  auto nn = make_nn(*module, o.nn, writable_folders(o));
+  if (!nn) return report(nn.error(), o.file);
+  const auto end = [&](int status) {
+    if (o.nn.stats) fmt::print(stderr, "{}", *nn ? (*nn)->statistics() : "wasi-nn was not used\n");
+    return status;
+  };
+  if (module->wants_threads() && o.invoke.empty())
+    return end(run_with_threads(engine, *module, *wasi, *nn ? &**nn : nullptr, o));
   Linker linker(engine);
   if (auto linked = linker.wasi(*wasi); !linked) return report(linked.error(), o.file);
-  auto nn = link_nn(linker, *module, o.nn, writable_folders(o));
-  if (!nn) return report(nn.error(), o.file);
+  if (*nn)
+    if (auto linked = linker.nn(**nn); !linked) return report(linked.error(), o.file);
   auto store = Store::make(engine);
   if (!store) return report(store.error(), o.file);
   if (o.fuel) store->set_fuel(*o.fuel);
@@ -301,8 +309,7 @@ int run(const Args& args) {
                                         : call_entry(*instance, o);
     if (ctrl_c.pressed()) status = kInterrupted;
   }
-  if (o.nn.stats) fmt::print(stderr, "{}", *nn ? (*nn)->statistics() : "wasi-nn was not used\n");
-  return status;
+  return end(status);
 }
 
 }  // namespace tenon::cli

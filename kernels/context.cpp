@@ -110,7 +110,8 @@ struct PlanRun {
   }
 };
 
-// Tokens for one compute, when the model shares them.
+// Tokens for the operators of one call, when the model shares them. Not to be taken twice: with one token in all, the second
+// would wait for the first.
 class Lease {
  public:
   Lease(bool shared, int threads, const std::function<bool()>& give_up) : taken_(shared ? 0 : -1) {
@@ -126,6 +127,10 @@ class Lease {
  private:
   int taken_;
 };
+
+std::unexpected<Error> stopped_waiting() {
+  return fail(ErrorCode::interrupted, "stopped, or out of time, while waiting for threads");
+}
 
 bool overlap(std::span<const std::byte> a, std::span<const std::byte> b) {
   return std::less<>()(a.data(), b.data() + b.size()) && std::less<>()(b.data(), a.data() + a.size());
@@ -193,14 +198,20 @@ class ContextImpl {
   Result<Run> run_for(std::size_t index, const Dims& dims);
   Result<Run> make_run(std::span<const Dims> dims, int threads);
   Result<void> run_step(PlanRun& run, std::uint32_t index);
-  Result<void> set_tensor(std::size_t index, const TensorView& tensor, bool borrow, CallCounters& counters);
+  Lease lease(const PlanRun& run, const ComputeOptions& options) const {
+    return {impl_.options.lease_threads, run.plan->threads,
+            [&options] { return !check_interrupt(options).has_value(); }};
+  }
+  Result<void> set_tensor(std::size_t index, const TensorView& tensor, bool borrow, CallCounters& counters,
+                          const ComputeOptions& options);
   Result<void> set_early(PlanRun& run, std::size_t index, const std::byte* bytes);
   Result<void> set_copied(std::size_t index, const TensorView& tensor, CallCounters& counters);
   Result<void> bind_input(std::size_t index);
   Result<void> to_value(std::size_t index);
   Result<void> compute_locked(const ComputeOptions& options);
   Result<std::size_t> output_size(std::size_t index) const;
-  Result<std::size_t> write_output(std::size_t index, std::span<std::byte> out, CallCounters& counters);
+  Result<std::size_t> write_output(std::size_t index, std::span<std::byte> out, CallCounters& counters,
+                                   const ComputeOptions& options);
   void give_back_borrowed();
   static Result<void> check_interrupt(const ComputeOptions& options);
 
@@ -353,7 +364,7 @@ Result<void> ContextImpl::set_early(PlanRun& run, std::size_t index, const std::
 
 // A failure leaves the old value.
 Result<void> ContextImpl::set_tensor(std::size_t index, const TensorView& tensor, bool borrow,
-                                     CallCounters& counters) {
+                                     CallCounters& counters, const ComputeOptions& options) {
   auto& input = inputs_[index];
   auto run = TENON_TRY(run_for(index, tensor.dims));
   if (!run) {
@@ -363,6 +374,8 @@ Result<void> ContextImpl::set_tensor(std::size_t index, const TensorView& tensor
     input.held = Held::value;
     counters.bytes_copied.add(tensor.bytes.size());
   } else if (run->plan->inputs[index].early) {
+    const Lease tokens = lease(*run, options);
+    if (!tokens.granted()) return stopped_waiting();
     const ThreadCountScope threads(run->plan->threads);
     TENON_TRY(set_early(*run, index, tensor.bytes.data()));
     counters.bytes_viewed.add(tensor.bytes.size());
@@ -392,7 +405,7 @@ Result<void> ContextImpl::set_input(std::size_t index, const TensorView& tensor,
   }
   TENON_TRY(check_view(index, tensor));
   TENON_TRY(check_interrupt(options));
-  return set_tensor(index, tensor, false, set_input_);
+  return set_tensor(index, tensor, false, set_input_, options);
 }
 
 Result<void> ContextImpl::set_input_value(std::size_t index, Value value) {
@@ -466,9 +479,8 @@ Result<void> ContextImpl::compute_locked(const ComputeOptions& options) {
     }
   }
   if (!current_) current_ = TENON_TRY(make_run(*all_dims(), impl_.options.threads));
-  const Lease lease(impl_.options.lease_threads, current_->plan->threads,
-                    [&] { return !check_interrupt(options).has_value(); });
-  if (!lease.granted()) return check_interrupt(options);
+  const Lease tokens = lease(*current_, options);
+  if (!tokens.granted()) return stopped_waiting();
   const ThreadCountScope threads(current_->plan->threads);
   finished_.reset();
   current_->gone.assign(impl_.outputs.size(), false);
@@ -526,7 +538,7 @@ Result<std::size_t> ContextImpl::output_size(std::size_t index) const {
 
 // Runs the late step of an output into `out`, or copies.
 Result<std::size_t> ContextImpl::write_output(std::size_t index, std::span<std::byte> out,
-                                              CallCounters& counters) {
+                                              CallCounters& counters, const ComputeOptions& options) {
   const auto bytes = TENON_TRY(output_size(index));
   if (!finished_) return fail(ErrorCode::runtime_error, "{}: get_output before compute", impl_.graph.file());
   if (finished_->gone[index]) {
@@ -557,6 +569,8 @@ Result<std::size_t> ContextImpl::write_output(std::size_t index, std::span<std::
   }
   const auto& planned = run.plan->outputs[index];
   if (planned.late_step) {
+    const Lease tokens = lease(run, options);
+    if (!tokens.granted()) return stopped_waiting();
     const ThreadCountScope threads(run.plan->threads);
     const auto space = run.plan->spaces.output(index);
     run.bases[space] = out.data();
@@ -576,7 +590,7 @@ Result<std::size_t> ContextImpl::get_output(std::size_t index, std::span<std::by
   if (!scope.entered()) return fail(ErrorCode::busy, "another thread uses this context");
   const CallTimer timer(get_output_, timing_);
   TENON_TRY(check_interrupt(options));
-  return write_output(index, out, get_output_);
+  return write_output(index, out, get_output_, options);
 }
 
 // The caller's bytes are the caller's again: what would read them later is gone.
@@ -620,7 +634,8 @@ Result<void> ContextImpl::run(std::span<const RunInput> inputs, std::span<RunOut
     ContextImpl& context;
     ~GiveBack() { context.give_back_borrowed(); }
   } give_back{*this};
-  for (const auto& input : inputs) TENON_TRY(set_tensor(input.index, input.tensor, borrow, compute_));
+  for (const auto& input : inputs)
+    TENON_TRY(set_tensor(input.index, input.tensor, borrow, compute_, options));
   TENON_TRY(compute_locked(options));
   for (auto& output : outputs) {
     if (const auto bytes = TENON_TRY(output_size(output.index)); output.out.size() < bytes) {
@@ -631,7 +646,8 @@ Result<void> ContextImpl::run(std::span<const RunInput> inputs, std::span<RunOut
                 bytes});
     }
   }
-  for (auto& output : outputs) output.written = TENON_TRY(write_output(output.index, output.out, compute_));
+  for (auto& output : outputs)
+    output.written = TENON_TRY(write_output(output.index, output.out, compute_, options));
   return {};
 }
 

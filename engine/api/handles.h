@@ -63,6 +63,9 @@ inline std::shared_ptr<const void> owner_of(void (*release)(void*), void* env) {
   return {env, [release](const void* p) { release(const_cast<void*>(p)); }};
 }
 
+// Defines the functions that `module` would call as `guest`; the guest outlives the linker's stores.
+void define_nn(Linker& linker, const NnEnvironment& environment, NnGuest& guest, const Module& module);
+
 tenon_error_t* make_error(Error error);
 // With the trap record of a store, where the error is a trap, an exit or an exception.
 tenon_error_t* make_error(Error error, const TrapRecord& trap);

@@ -100,6 +100,12 @@ tenon_error_t* bind_store(tenon_linker_t* linker, const tenon_store_t* store) {
 
 }  // namespace
 
+void api::define_nn(Linker& linker, const NnEnvironment& environment, NnGuest& guest, const Module& module) {
+  const NnCaller caller = nn_caller(module);
+  for (const HostFuncDesc& desc : environment.functions(caller.memory64))
+    linker.define(desc, guest.data(caller));
+}
+
 tenon_store_t* tenon_caller_store(tenon_caller_t* caller) { return caller->store; }
 
 uint8_t* tenon_caller_memory(tenon_caller_t* caller, uint64_t address, uint64_t size) {
@@ -189,9 +195,7 @@ tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* s
       if (!guest) guest = nn->environment->new_guest();
       if (std::find(store->keep.begin(), store->keep.end(), nn) == store->keep.end())
         store->keep.push_back(nn);
-      const NnCaller caller = nn_caller(*module->module);
-      for (const HostFuncDesc& desc : nn->environment->functions(caller.memory64))
-        with_nn.define(desc, guest->data(caller));
+      api::define_nn(with_nn, *nn->environment, *guest, *module->module);
     }
   }
   auto instance = names->instantiate(*store->store, module->module);

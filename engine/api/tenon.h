@@ -386,11 +386,12 @@ TENON_API void tenon_wasi_set_output(tenon_wasi_t* wasi, tenon_write_t write, vo
 /* Is the module made for wasi-threads: does it import `wasi.thread-spawn` or a shared memory? */
 TENON_API bool tenon_module_wants_threads(const tenon_module_t* module);
 /* Runs such a module's _start with all its threads, each in a store of its own, and gives the exit status
- * when the last has ended. `wasi` is consumed as in tenon_linker_define_wasi. Other imports are not provided.
+ * when the last has ended. `wasi` is consumed as in tenon_linker_define_wasi; with `nn` (may be NULL) all threads
+ * share one set of wasi-nn handles. Other imports are not provided.
  * Errors: not_found (_start), unlinkable, limit, trap, exception; a trap's backtrace follows in the message's
  * next lines. */
 TENON_API tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* module,
-                                           tenon_wasi_t* wasi, int* exit_status);
+                                           tenon_wasi_t* wasi, tenon_nn_t* nn, int* exit_status);
 
 /* ---- wasi-nn (loads tenon-nn.so) ---- */
 

@@ -497,13 +497,6 @@ class Wasi {
   detail::Handle<tenon_wasi_t, tenon_wasi_delete> wasi_;
 };
 
-// For modules that want threads: runs _start to the end of all, gives the exit status.
-inline Result<int> run_threads(const Engine& engine, const Module& module, const Wasi& wasi) {
-  int status = 0;
-  if (tenon_error_t* e = tenon_threads_run(engine.get(), module.get(), wasi.get(), &status)) return Error(e);
-  return status;
-}
-
 class Nn {
  public:
   static Result<Nn> make(uint32_t threads = 0) {
@@ -542,6 +535,16 @@ class Nn {
   explicit Nn(tenon_nn_t* nn) : nn_(nn) {}
   detail::Handle<tenon_nn_t, tenon_nn_delete> nn_;
 };
+
+// For modules that want threads: runs _start to the end of all, gives the exit status. Without `nn` they have no wasi-nn.
+inline Result<int> run_threads(const Engine& engine, const Module& module, const Wasi& wasi,
+                               const Nn* nn = nullptr) {
+  int status = 0;
+  if (tenon_error_t* e =
+          tenon_threads_run(engine.get(), module.get(), wasi.get(), nn ? nn->get() : nullptr, &status))
+    return Error(e);
+  return status;
+}
 
 namespace detail {
 

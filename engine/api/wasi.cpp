@@ -10,7 +10,7 @@ using namespace tenon;
 bool tenon_module_wants_threads(const tenon_module_t* module) { return wasi::wants_threads(*module->module); }
 
 tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* module, tenon_wasi_t* wasi,
-                                 int* exit_status) {
+                                 tenon_nn_t* nn, int* exit_status) {
   wasi->config.cancellable = true;
   auto context = wasi::make_wasi_context(std::move(wasi->config));
   wasi->config = {};
@@ -20,6 +20,13 @@ tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* m
   wasi::ThreadOptions options;
   options.limits = copy.config.limits;
   options.prepare = [copy](Store& store) { return api::prepare_store(copy, store); };
+  const std::shared_ptr<api::NnState> state = nn ? nn->state : nullptr;
+  const std::unique_ptr<NnGuest> guest = state ? state->environment->new_guest() : nullptr;
+  if (guest) {
+    options.define = [&](Linker& linker) {
+      api::define_nn(linker, *state->environment, *guest, *module->module);
+    };
+  }
   wasi::ThreadGroup group(engine->engine, module->module, **context, std::move(options));
   auto status = group.run();
   if (!status) return new tenon_error{std::move(status.error())};

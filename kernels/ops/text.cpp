@@ -1,9 +1,10 @@
-// Operators on strings: StringNormalizer, StringConcat, StringSplit, TfIdfVectorizer. ASCII case only: other
-// letters stay as they are.
+// Operators on strings: StringNormalizer, StringConcat, StringSplit, RegexFullMatch, TfIdfVectorizer. ASCII case only:
+// other letters stay as they are.
 #include "kernels/interpreter.h"
 #include "kernels/ops/broadcast.h"
 #include "kernels/ops/families.h"
 #include "kernels/ops/number.h"
+#include "kernels/ops/regex.h"
 
 namespace tenon::kernels {
 namespace shape {
@@ -230,6 +231,16 @@ KernelResult concat_kernel(const LowerContext& c) {
   });
 }
 
+KernelResult regex_kernel(const LowerContext& c) {
+  auto regex = TENON_TRY(Regex::compile(c.node.text("pattern")));
+  const auto count = product(c.in_dims(0));
+  return kernel_of("tenon regex", [=](const KernelCall& call) -> Result<void> {
+    for (std::int64_t i = 0; i < count; ++i)
+      Out<bool_t>{call.out[0]}.set(i, bool_t(regex.full_match(In<std::string>{call.in[0]}[i])));
+    return {};
+  });
+}
+
 }  // namespace
 
 KernelResult fast::text(const LowerContext& c) {
@@ -237,6 +248,7 @@ KernelResult fast::text(const LowerContext& c) {
     case Op::StringNormalizer: return value_kernel_of("tenon text", normalize);
     case Op::StringSplit: return value_kernel_of("tenon text", split_strings);
     case Op::StringConcat: return concat_kernel(c);
+    case Op::RegexFullMatch: return regex_kernel(c);
     default: return tf_idf_kernel(c);
   }
 }

@@ -24,6 +24,7 @@ KernelResult pad(const LowerContext& c) { return fast::pad(c); }
 KernelResult pool(const LowerContext& c) { return fast::pool(c); }
 KernelResult random(const LowerContext& c) { return fast::random(c); }
 KernelResult range(const LowerContext& c) { return fast::range(c); }
+KernelResult regions(const LowerContext& c) { return fast::regions(c); }
 KernelResult sampling(const LowerContext& c) { return fast::sampling(c); }
 KernelResult selection(const LowerContext& c) { return fast::selection(c); }
 KernelResult sequence(const LowerContext& c) { return fast::sequence(c); }

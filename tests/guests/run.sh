@@ -2,7 +2,7 @@
 # CTest: runs a guest in one engine and compares output and exit code with what its source says and, where the guest
 # was also compiled for this machine, with what the native program prints.
 #   run.sh ENGINE TENON GUEST.wasm SOURCE [NATIVE_PROGRAM]
-# Lines at the head of the source, `// KEY: VALUE`:
+# Lines at the head of the source, `// KEY: VALUE` (`;; KEY: VALUE` in the text format):
 #   args    arguments, quoted as in a shell      env     a variable, one line for each
 #   stdin   one line of input                    dir     yes: an empty preopened folder as the working folder
 #   exit    the exit code, 0 unless given        trap    the guest must trap, and stderr say this
@@ -11,7 +11,7 @@
 set -euo pipefail
 engine=$1 tenon=$2 wasm=$3 source=$4 native=${5:-}
 
-values() { sed -n "s|^// $1: \{0,1\}||p" "$source"; }
+values() { sed -nE "s#^(//|;;) $1: ?##p" "$source"; }
 declare -a args=() env=() host=()
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)  # for options in `host`
 eval "args=($(values args))"

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <thread>
 
+#include "kernels/parallel.h"
 #include "tests/kernels/helpers.h"
 
 namespace tenon::kernels {
@@ -59,6 +60,55 @@ TEST(Parallel, AContextOutlivesTheModelHandle) {
   ASSERT_TRUE(context->set_input(0, random_tensor({1, 3, 12, 12}, 1).view()));
   ASSERT_TRUE(context->compute());
   EXPECT_TRUE(context->get_output_value(0));
+}
+
+// Relu runs early, Softmax late.
+Graph early_and_late() {
+  GraphBuilder b("early and late");
+  const auto x = *b.input("x", f32_type({2, 8}));
+  const auto w = *b.constant("w", random_tensor({8, 8}, 3));
+  const auto y = *b.node(
+      Op::MatMul,
+      {*b.node(Op::CumSum, {*b.node(Op::Relu, {x}), *b.constant("axis", tensor<std::int64_t>({}, {1}))}), w});
+  EXPECT_TRUE(b.add_output(*b.node(Op::Softmax, {y})));
+  return *std::move(b).finish();
+}
+
+TEST(Tokens, EarlyAndLateOperatorsWaitForThemToo) {
+  auto& tokens = ThreadTokens::process();
+  tokens.provide(1);
+  CompileOptions options;
+  options.lease_threads = true;
+  const auto model = *compile(early_and_late(), options);
+  const auto context = *model->create_context();
+  const auto x = random_tensor({2, 8}, 4);
+  std::vector<std::byte> out(2 * 8 * sizeof(float));
+  const int all = tokens.take(1 << 20, [] { return false; });
+  const auto soon = [] {
+    ComputeOptions o;
+    o.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(20);
+    return o;
+  };
+  const auto waits = [&](const auto& call) {
+    const auto refused = call(soon());
+    EXPECT_FALSE(refused);
+    if (!refused) EXPECT_EQ(refused.error().code, ErrorCode::interrupted);
+    tokens.give_back(all);
+    EXPECT_TRUE(call({}));
+    EXPECT_EQ(tokens.free(), all) << "given back";
+    EXPECT_EQ(tokens.take(1 << 20, [] { return false; }), all);
+  };
+  const auto phase_of = [&](std::string_view op) {
+    for (const auto& step : context->steps())
+      if (step.op == op) return step.phase;
+    return StepInfo::Phase::compute;
+  };
+  EXPECT_EQ(phase_of("Relu"), StepInfo::Phase::early);
+  EXPECT_EQ(phase_of("Softmax"), StepInfo::Phase::late);
+  waits([&](const ComputeOptions& o) { return context->set_input(0, x.view(), o); });
+  waits([&](const ComputeOptions& o) { return context->compute(o); });
+  waits([&](const ComputeOptions& o) { return context->get_output(0, out, o); });
+  tokens.give_back(all);
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 // expect: bound, other input: differs: yes
 // expect: as set_input and get_output: yes
 // expect: with names: yes
+// expect: bound by name and with dimensions: yes
+// expect: set and taken by name: yes
 // expect: no such name: 1
 // expect: the message names the function: yes
 // expect: after unbind, compute: 5
@@ -68,6 +70,21 @@ int main(int argc, char** argv) {
     return 15;
   if (tenon_nn_compute(plain, &named_in, 1, &named_out, 1) != 0) return 16;
   printf("with names: %s\n", yes(named_out.written == sizeof q && same(p, q)));
+
+  const wasi_nn_size in_size = named_in.name_length, out_size = named_out.name_length;
+  memset(q, 0, sizeof q);
+  if (tenon_nn_bind_input_by_name(plain, in_name, in_size, r, sizeof r) == 0) return 21;  // of another size
+  if (tenon_nn_bind_input_with_dims(plain, 0, dims, 4, image, sizeof image) != 0) return 22;
+  if (tenon_nn_bind_input_by_name(plain, in_name, in_size, image, sizeof image) != 0) return 23;
+  if (tenon_nn_bind_output_by_name(plain, out_name, out_size, q, sizeof q) != 0) return 24;
+  if (wasi_nn_compute(plain) != 0) return 25;
+  printf("bound by name and with dimensions: %s\n", yes(same(p, q)));
+  if (tenon_nn_unbind(plain, TENON_NN_OUTPUT, 0) != 0) return 26;
+  memset(r, 0, sizeof r);
+  if (tenon_nn_set_input_by_name(plain, in_name, in_size, &tensor) != 0 || wasi_nn_compute(plain) != 0)
+    return 27;
+  if (tenon_nn_get_output_by_name(plain, out_name, out_size, r, sizeof r, &written) != 0) return 28;
+  printf("set and taken by name: %s\n", yes(same(p, r)));
 
   printf("no such name: %d\n", (int)tenon_nn_set_input_by_name(plain, "?", 1, &tensor));
   char message[256];
