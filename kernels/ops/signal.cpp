@@ -27,6 +27,8 @@ struct DftGeometry {
   std::size_t axis = 0;
   std::int64_t length = 0;  // of the transform
   bool inverse = false, onesided = false, complex = false;
+  // From half a spectrum, whose other half is its mirror image, to real numbers.
+  bool to_real() const { return inverse && onesided; }
 };
 
 // X [..., n, ..., 1 or 2], optional length, optional axis (opset 20 form; the default is the last but one).
@@ -39,13 +41,13 @@ Result<DftGeometry> dft_geometry(InferContext& c) {
   if (c.has(2)) axis = TENON_TRY(one_integer(c, 2));
   g.axis = TENON_TRY(normalize_axis(axis, in.size()));
   if (g.axis + 1 == in.size()) return c.invalid("the axis holds real and imaginary parts");
-  g.length = c.has(1) ? TENON_TRY(one_integer(c, 1)) : in[g.axis];
   g.inverse = c.node.integer("inverse") != 0;
   g.onesided = c.node.integer("onesided") != 0;
   g.complex = in.back() == 2;
+  g.length = c.has(1) ? TENON_TRY(one_integer(c, 1)) : g.to_real() ? 2 * (in[g.axis] - 1) : in[g.axis];
   if (g.length < 1 || g.length > (1 << 24))
     return c.invalid(fmt::format("a transform of length {}", g.length));
-  if (g.onesided && g.inverse) return c.invalid("an inverse transform cannot be one-sided");
+  if (g.to_real() && !g.complex) return c.invalid("an inverse one-sided transform needs complex operands");
   return g;
 }
 
@@ -67,8 +69,8 @@ namespace shape {
 Result<void> dft(InferContext& c) {
   const auto g = TENON_TRY(dft_geometry(c));
   auto out = c.dims(0);
-  out[g.axis] = g.onesided ? g.length / 2 + 1 : g.length;
-  out.back() = 2;
+  out[g.axis] = g.onesided && !g.inverse ? g.length / 2 + 1 : g.length;
+  out.back() = g.to_real() ? 1 : 2;
   return c.set(0, out);
 }
 
@@ -115,7 +117,8 @@ KernelResult dft_kernel(const LowerContext& c) {
     const Table table(g.length, g.inverse);
     const auto parts = g.complex ? 2 : 1;
     const auto outer = product(in, 0, g.axis), inner = product(in, g.axis + 1, in.size() - 1);
-    const auto given = std::min(in[g.axis], g.length);  // shorter operands count as zero-padded
+    // Shorter operands count as zero-padded.
+    const auto given = std::min(in[g.axis], g.to_real() ? g.length / 2 + 1 : g.length);
     const double scale = g.inverse ? 1 / static_cast<double>(g.length) : 1;
     for (std::int64_t o = 0; o < outer; ++o) {
       for (std::int64_t i = 0; i < inner; ++i) {
@@ -123,15 +126,16 @@ KernelResult dft_kernel(const LowerContext& c) {
           double re = 0, im = 0;
           for (std::int64_t n = 0; n < given; ++n) {
             const auto at = ((o * in[g.axis] + n) * inner + i) * parts;
-            const double x = get_number(type, call.in[0], at),
-                         y = g.complex ? get_number(type, call.in[0], at + 1) : 0;
+            const double mirrored = g.to_real() && n > 0 && 2 * n != g.length ? 2 : 1;
+            const double x = mirrored * get_number(type, call.in[0], at),
+                         y = g.complex ? mirrored * get_number(type, call.in[0], at + 1) : 0;
             const auto t = static_cast<std::size_t>(k * n % g.length);
             re += x * table.cosine[t] - y * table.sine[t];
             im += x * table.sine[t] + y * table.cosine[t];
           }
-          const auto at = ((o * out[g.axis] + k) * inner + i) * 2;
+          const auto at = ((o * out[g.axis] + k) * inner + i) * out.back();
           set_number(type, call.out[0], at, re * scale);
-          set_number(type, call.out[0], at + 1, im * scale);
+          if (!g.to_real()) set_number(type, call.out[0], at + 1, im * scale);
         }
       }
     }

@@ -17,6 +17,17 @@ Result<void> direct(NodeImport& node) {
   return node.finish_as(node.proto().op_type);
 }
 
+// Scales may be of half width; the kernels compute with f32.
+Result<void> qlinear_scales(NodeImport& node) {
+  for (const size_t i : {1u, 4u, 6u}) {
+    if (!node.has_input(i)) continue;
+    const Tensor* scale = node.constant(node.input(i));
+    if (!scale || scale->type() != DataType::f32)
+      node.set_input(i, TENON_TRY(node.emit("Cast", {node.input(i)}, {{"to", int64_t{1}}})));
+  }
+  return direct(node);
+}
+
 // axes: attribute → input 1.
 Result<void> axes_attribute(NodeImport& node) {
   if (const auto axes = TENON_TRY(node.take_ints("axes"))) {
