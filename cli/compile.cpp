@@ -14,7 +14,7 @@ struct CompileCommand {
   std::string in, out, target = "native";
   int opt_level = 2;
   unsigned threads = 0;
-  bool fuel = false, interruptible = false;
+  bool fuel = false, interruptible = false, deterministic_nans = false, deterministic_simd = false;
   std::vector<std::string> enable, disable;
 };
 
@@ -61,11 +61,15 @@ int compile(const Args& args) {
   app.add_option("--threads", c.threads, "compiling at once (0: all processors)");
   app.add_flag("--fuel", c.fuel, "for `tenon run --fuel`: count instructions");
   app.add_flag("--interruptible", c.interruptible, "look for interruption at loops and calls");
+  app.add_flag("--deterministic-nans", c.deterministic_nans, "for `tenon run --deterministic-nans`");
+  app.add_flag("--deterministic-relaxed-simd", c.deterministic_simd,
+               "for `tenon run --deterministic-relaxed-simd`");
   app.add_option("--enable", c.enable, "turn a WebAssembly feature on")->allow_extra_args(false);
   app.add_option("--disable", c.disable, "turn a WebAssembly feature off")->allow_extra_args(false);
   if (const auto status = parse(app, args)) return *status;
   Config config;
   config.tier(TENON_TIER_AOT).fuel(c.fuel).interruptible(c.interruptible).opt_level(c.opt_level);
+  config.deterministic_nans(c.deterministic_nans).deterministic_relaxed_simd(c.deterministic_simd);
   for (const std::string& f : c.enable)
     if (auto set = config.feature(f, true); !set) return report(set.error(), c.in);
   for (const std::string& f : c.disable)

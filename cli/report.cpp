@@ -73,6 +73,7 @@ int report(Error& error, std::string_view file) {
   complain(text);
   print_backtrace(error);
   if (const std::string h = hint_for(error, file); !h.empty()) hint(h);
+  if (kind == TENON_ERROR_USAGE) return kUsage;
   return trapped ? kTrapped : kFailed;
 }
 

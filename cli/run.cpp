@@ -23,6 +23,8 @@ struct RunOptions {
   NnRunOptions nn;
   bool cache = true;
   int opt_level = 2;
+  std::string cpu = "native";
+  bool deterministic_nans = false, deterministic_simd = false;
   std::optional<uint64_t> fuel, max_memory;
   double timeout = 0;
   std::string file;
@@ -40,6 +42,10 @@ std::optional<int> read_options(const Args& args, RunOptions& o) {
       ->check(CLI::IsMember({"auto", "interp", "jit", "aot"}));
   app.add_flag("!--no-cache", o.cache, "neither look for compiled code of earlier runs nor keep it");
   app.add_option("-O", o.opt_level, "0 to 3: how hard to optimise compiled code")->check(CLI::Range(0, 3));
+  app.add_option("--cpu", o.cpu, "native, x86-64-v2, x86-64-v3 or x86-64-v4: the processor to compile for");
+  app.add_flag("--deterministic-nans", o.deterministic_nans, "NaN results have the same bits everywhere");
+  app.add_flag("--deterministic-relaxed-simd", o.deterministic_simd,
+               "relaxed SIMD does the same everywhere, not what is fast on this processor");
   app.add_option("--dir", o.dirs, "HOST[::GUEST][:ro]: give the program a directory")
       ->allow_extra_args(false);
   app.add_option("--env", o.env, "KEY=VALUE: set an environment variable; KEY: pass the host's")
@@ -233,6 +239,8 @@ Result<void> configure(Config& config, const RunOptions& o) {
               : o.engine == "interp" ? TENON_TIER_INTERP
                                      : TENON_TIER_AUTOMATIC);
   config.fuel(o.fuel.has_value()).cancellable(o.timeout > 0).opt_level(o.opt_level).cache(o.cache);
+  config.deterministic_nans(o.deterministic_nans).deterministic_relaxed_simd(o.deterministic_simd);
+  if (auto set = config.cpu(o.cpu); !set) return set;
   if (o.max_memory) config.max_memory(*o.max_memory);
   if (o.profile == "perf" || o.profile == "gdb")
     if (auto set = config.profile(o.profile == "perf" ? TENON_PROFILE_PERF : TENON_PROFILE_GDB); !set)

@@ -188,6 +188,65 @@ inline constexpr auto kCodeTable = make_code_table();
 
 constexpr const OpInfo& op_info(Op op) { return detail::kOpInfos[static_cast<size_t>(op)]; }
 
+// Whether results can be NaNs whose bits the specification leaves open, and of which shape.
+enum class NanResult : uint8_t { none, f32, f64, f32x4, f64x2 };
+constexpr NanResult nan_result(Op op) {
+#define TENON_ARITHMETIC(t) \
+  case Op::t##_add:         \
+  case Op::t##_sub:         \
+  case Op::t##_mul:         \
+  case Op::t##_div:         \
+  case Op::t##_min:         \
+  case Op::t##_max:         \
+  case Op::t##_sqrt:        \
+  case Op::t##_ceil:        \
+  case Op::t##_floor:       \
+  case Op::t##_trunc:       \
+  case Op::t##_nearest: return NanResult::t
+#define TENON_RELAXED(t)      \
+  case Op::t##_relaxed_madd:  \
+  case Op::t##_relaxed_nmadd: \
+  case Op::t##_relaxed_min:   \
+  case Op::t##_relaxed_max: return NanResult::t
+  switch (op) {
+    TENON_ARITHMETIC(f32);
+    TENON_ARITHMETIC(f64);
+    TENON_ARITHMETIC(f32x4);
+    TENON_ARITHMETIC(f64x2);
+    TENON_RELAXED(f32x4);
+    TENON_RELAXED(f64x2);
+    case Op::f32_demote_f64: return NanResult::f32;
+    case Op::f64_promote_f32: return NanResult::f64;
+    case Op::f32x4_demote_f64x2_zero: return NanResult::f32x4;
+    case Op::f64x2_promote_low_f32x4: return NanResult::f64x2;
+    default: return NanResult::none;
+  }
+#undef TENON_ARITHMETIC
+#undef TENON_RELAXED
+}
+
+// The instruction that does what this relaxed one does in the deterministic profile; other instructions are
+// their own. (relaxed_madd and relaxed_nmadd have no such instruction: they round twice.)
+constexpr Op deterministic_form(Op op) {
+  switch (op) {
+    case Op::i8x16_relaxed_swizzle: return Op::i8x16_swizzle;
+    case Op::i32x4_relaxed_trunc_f32x4_s: return Op::i32x4_trunc_sat_f32x4_s;
+    case Op::i32x4_relaxed_trunc_f32x4_u: return Op::i32x4_trunc_sat_f32x4_u;
+    case Op::i32x4_relaxed_trunc_f64x2_s_zero: return Op::i32x4_trunc_sat_f64x2_s_zero;
+    case Op::i32x4_relaxed_trunc_f64x2_u_zero: return Op::i32x4_trunc_sat_f64x2_u_zero;
+    case Op::i8x16_relaxed_laneselect:
+    case Op::i16x8_relaxed_laneselect:
+    case Op::i32x4_relaxed_laneselect:
+    case Op::i64x2_relaxed_laneselect: return Op::v128_bitselect;
+    case Op::f32x4_relaxed_min: return Op::f32x4_min;
+    case Op::f32x4_relaxed_max: return Op::f32x4_max;
+    case Op::f64x2_relaxed_min: return Op::f64x2_min;
+    case Op::f64x2_relaxed_max: return Op::f64x2_max;
+    case Op::i16x8_relaxed_q15mulr_s: return Op::i16x8_q15mulr_sat_s;
+    default: return op;
+  }
+}
+
 // True for the bytes that announce a two-part opcode: 0xfb garbage collection, 0xfc, 0xfd SIMD, 0xfe threads.
 constexpr bool is_op_prefix(uint8_t byte) { return byte >= detail::kFirstPrefix && byte <= 0xfe; }
 

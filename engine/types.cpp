@@ -2,6 +2,8 @@
 // valid/matching).
 #include "engine/types.h"
 
+#include <sys/mman.h>
+
 #include <array>
 #include <atomic>
 #include <bit>
@@ -154,7 +156,18 @@ struct TypeRegistry::Impl {
   std::array<std::atomic<DefType*>, kChunks> chunks{};
   std::unordered_map<std::u32string, u32> groups;  // key → first id
 
+  // Address space for every id there may be; pages come as ids are used.
+  static constexpr u64 kDisplayBytes = u64{HeapType::kMaxTypes} * sizeof(TypeDisplay*);
+  const TypeDisplay** displays = nullptr;
+  std::deque<TypeDisplay> display_records;
+
+  Impl() {
+    void* p = mmap(nullptr, kDisplayBytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p != MAP_FAILED) displays = static_cast<const TypeDisplay**>(p);
+  }
   ~Impl() {
+    if (displays) munmap(displays, kDisplayBytes);
     for (std::atomic<DefType*>& chunk : chunks) delete[] chunk.load(std::memory_order_relaxed);
   }
   static u32 chunk_of(u32 id) { return static_cast<u32>(std::bit_width(id / kFirstChunk + 1)) - 1; }
@@ -169,12 +182,23 @@ struct TypeRegistry::Impl {
       chunks[chunk].store(new DefType[kFirstChunk << chunk], std::memory_order_release);
     return at(count++);
   }
+  void add_display(const DefType& t) {
+    if (!displays) return;
+    TypeDisplay& d = display_records.emplace_back();
+    d.kind = t.func()      ? TypeDisplay::Kind::func
+             : t.struct_() ? TypeDisplay::Kind::struct_
+                           : TypeDisplay::Kind::array;
+    for (u32 i = 0; i < d.ids.size(); ++i)
+      d.ids[i] = i < t.display.size() ? t.display[i].value : TypeDisplay::kNoType;
+    displays[t.id.value] = &d;
+  }
 };
 
 TypeRegistry::TypeRegistry(Identity identity) : identity_(identity), impl_(std::make_unique<Impl>()) {}
 TypeRegistry::~TypeRegistry() = default;
 
 const DefType& TypeRegistry::get(TypeId id) const { return impl_->at(id.value); }
+const TypeDisplay* const* TypeRegistry::displays() const { return impl_->displays; }
 
 Result<TypeId> TypeRegistry::add_group(std::vector<SubType> group) {
   std::u32string key;
@@ -219,6 +243,7 @@ Result<TypeId> TypeRegistry::add_group(std::vector<SubType> group) {
         t.sub.composite);
     if (t.sub.super) t.display = impl_->at(t.sub.super->type_id().value).display;
     t.display.push_back(t.id);
+    impl_->add_display(t);
   }
   if (identity_ == Identity::canonical) impl_->groups.emplace(std::move(key), first);
   return TypeId{first};

@@ -2,6 +2,7 @@
 // equality is integer equality within and across modules of one Engine. Knows nothing of modules or
 // instances.
 #pragma once
+#include <array>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -146,6 +147,15 @@ struct DefType {
   const ArrayType* array() const { return std::get_if<ArrayType>(&sub.composite); }
 };
 
+// A type's display as compiled code reads it: plain words that never move. Unused places of the first
+// kInlineDepth hold no id, so that looking there needs no length.
+struct TypeDisplay {
+  enum class Kind : u32 { func, struct_, array } kind;
+  static constexpr u32 kInlineDepth = 8;
+  static constexpr u32 kNoType = 0xffff'ffff;
+  std::array<u32, kInlineDepth> ids;  // supertypes from the root down to the type itself
+};
+
 // Thread-safe: add_group takes a lock, get() takes none. Ids are dense from 0. Nothing is ever removed.
 class TypeRegistry {
  public:
@@ -165,6 +175,9 @@ class TypeRegistry {
   // A single final function type, as host functions need.
   TypeId add_func_type(std::vector<ValType> params, std::vector<ValType> results);
   const DefType& get(TypeId id) const;
+  // For compiled code: by id, what a subtype test needs (TypeDisplay). Null where the system refused the address
+  // space: compiled code then isn't made.
+  const TypeDisplay* const* displays() const;
 
   bool is_subtype(TypeId sub, TypeId super) const;  // reflexive
   bool is_subtype(HeapType sub, HeapType super) const;

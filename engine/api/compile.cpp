@@ -19,7 +19,8 @@ using namespace tenon;
 namespace {
 
 CodeChecks checks_of(const tenon_config& config) {
-  return {config.options.fuel, config.options.epochs, config.interruptible};
+  const EngineOptions& o = config.options;
+  return {o.fuel, o.epochs, config.interruptible, o.deterministic_nans, o.deterministic_simd};
 }
 
 // Functions beyond the budget, in a child process; null and a word on stderr where that fails: they are interpreted.
@@ -57,11 +58,45 @@ Result<std::vector<u8>> compile_module(const tenon_config& config, const Module&
   return write_artefact(module.bytes(), code, {cpu, config.opt_level});
 }
 
+// What code was compiled with against what the engine asks for, in words; empty: they agree.
+std::string difference(const CodeChecks& code, const CodeChecks& wanted) {
+  static constexpr struct {
+    bool CodeChecks::* option;
+    std::string_view name;
+  } kOptions[] = {{&CodeChecks::fuel, "fuel"},
+                  {&CodeChecks::epochs, "epochs"},
+                  {&CodeChecks::interrupts, "checks for interruption"},
+                  {&CodeChecks::deterministic_nans, "deterministic NaNs"},
+                  {&CodeChecks::deterministic_simd, "deterministic relaxed SIMD"}};
+  std::string out;
+  for (const auto& [option, name] : kOptions)
+    if (code.*option != wanted.*option)
+      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", code.*option ? "with" : "without", name);
+  return out;
+}
+
+// Code that the engine could not use would be interpreted, slowly, without a word.
+Result<void> check_options(const tenon_config& config, const Module& module) {
+  if (config.options.tier == EngineOptions::Tier::interp) return {};
+  std::string why;
+  for (const auto* variant : module.code().variants()) {
+    why = difference(variant->config().checks, checks_of(config));
+    if (why.empty()) return {};
+  }
+  if (why.empty()) return {};  // no code at all
+  return std::unexpected(Error{ErrorCategory::unsupported,
+                               fmt::format("artefact: compiled {}, unlike what is asked for now: compile it "
+                                           "with the options that it is to run with",
+                                           why),
+                               {}});
+}
+
 tenon_error_t* load(tenon_engine_t* engine, Result<std::shared_ptr<const Artefact>> artefact,
                     tenon_module_t** out) {
   if (!artefact) return api::make_error(artefact.error());
   auto module = load_module(*engine->engine, *artefact);
   if (!module) return api::make_error(module.error());
+  if (auto fits = check_options(engine->config, **module); !fits) return api::make_error(fits.error());
   *out = new tenon_module{std::move(*module), {}, {}};
   return nullptr;
 }
@@ -88,10 +123,8 @@ Result<std::shared_ptr<const Module>> api::new_module(const tenon_engine& engine
 
 tenon_error_t* tenon_module_compile(const tenon_engine_t* engine, const tenon_module_t* module,
                                     const char* target, uint32_t threads, tenon_string_t* out) {
-  const auto cpu = cpu_features_of_target(target ? target : "native");
-  if (!cpu)
-    return api::usage_error(
-        fmt::format("no target is called \"{}\": native, x86-64-v2, x86-64-v3, x86-64-v4", target));
+  const auto cpu = target ? cpu_features_of_target(target) : std::optional(engine->config.cpu);
+  if (!cpu) return api::no_such_target(target);
   auto bytes = compile_module(engine->config, *module->module, *cpu, threads);
   if (!bytes) return api::make_error(bytes.error());
   *out = api::new_string({reinterpret_cast<const char*>(bytes->data()), bytes->size()});

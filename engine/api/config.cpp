@@ -31,6 +31,12 @@ tenon_error_t* tenon_config_set_feature(tenon_config_t* config, const char* name
 }
 
 void tenon_config_set_fuel(tenon_config_t* config, bool on) { config->options.fuel = on; }
+void tenon_config_set_deterministic_nans(tenon_config_t* config, bool on) {
+  config->options.deterministic_nans = on;
+}
+void tenon_config_set_deterministic_relaxed_simd(tenon_config_t* config, bool on) {
+  config->options.deterministic_simd = on;
+}
 void tenon_config_set_interruptible(tenon_config_t* config, bool on) { config->interruptible = on; }
 void tenon_config_set_cancellable(tenon_config_t* config, bool on) { config->cancellable = on; }
 void tenon_config_set_epochs(tenon_config_t* config, bool on) { config->options.epochs = on; }
@@ -56,6 +62,15 @@ void tenon_config_set_max_instances(tenon_config_t* config, uint32_t n) { config
 
 void tenon_config_set_opt_level(tenon_config_t* config, int level) {
   config->opt_level = static_cast<u8>(std::clamp(level, 0, 3));
+}
+tenon_error_t* tenon_config_set_cpu(tenon_config_t* config, const char* name) {
+  const auto cpu = cpu_features_of_target(name);
+  if (!cpu) return api::no_such_target(name);
+  if (const std::string missing = missing_features(*cpu, host_cpu_features()); !missing.empty())
+    return api::make_error(
+        Error{ErrorCategory::unsupported, fmt::format("this processor lacks {} of {}", missing, name), {}});
+  config->cpu = *cpu;
+  return nullptr;
 }
 void tenon_config_set_cache(tenon_config_t* config, bool on) { config->cache = on; }
 

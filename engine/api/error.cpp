@@ -30,6 +30,11 @@ tenon_error_t* usage_error(std::string message) {
   return make_error(Error{ErrorCategory::usage, std::move(message), {}});
 }
 
+tenon_error_t* no_such_target(std::string_view name) {
+  return usage_error(
+      fmt::format("no processor is called \"{}\": native, x86-64-v2, x86-64-v3, x86-64-v4", name));
+}
+
 tenon_string_t new_string(std::string_view s) {
   auto* data = static_cast<char*>(std::malloc(s.size() + 1));
   if (!data) return {nullptr, 0};

@@ -21,6 +21,7 @@ struct tenon_config {
   bool interruptible = false;  // checks in compiled code
   bool cancellable = false;    // WASI calls
   tenon::u8 opt_level = 2;
+  tenon::CpuFeatures cpu = tenon::host_cpu_features();  // for code that is compiled
   bool cache = false;
 };
 
@@ -29,7 +30,7 @@ struct tenon_engine {
   tenon_config config;
   std::shared_ptr<tenon::CodeCache> cache = {};  // null: none
   tenon::CodeCache::Key cache_key() const {
-    return {tenon::host_cpu_features(), config.opt_level, config.options.decode.features};
+    return {config.cpu, config.opt_level, config.options.decode.features};
   }
 };
 
@@ -70,6 +71,7 @@ tenon_error_t* make_error(Error error);
 // With the trap record of a store, where the error is a trap, an exit or an exception.
 tenon_error_t* make_error(Error error, const TrapRecord& trap);
 tenon_error_t* usage_error(std::string message);
+tenon_error_t* no_such_target(std::string_view name);
 
 inline tenon_name_t name_of(std::string_view s) { return {s.data(), s.size()}; }
 tenon_string_t new_string(std::string_view s);

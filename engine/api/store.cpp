@@ -17,8 +17,11 @@ Result<void> api::prepare_store(const tenon_engine& engine, Store& store) {
   if (tier == Tier::interp) return {};
   NativeOptions options;
   options.opt_level = config.opt_level;
+  options.cpu_features = config.cpu.bits;
   options.fuel = config.options.fuel;
   options.epochs = config.options.epochs;
+  options.deterministic_nans = config.options.deterministic_nans;
+  options.deterministic_simd = config.options.deterministic_simd;
   options.interrupts = config.interruptible;
   options.compile = &compile_by_plugin;
   options.eager = tier != Tier::automatic;

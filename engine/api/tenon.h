@@ -117,11 +117,18 @@ TENON_API void tenon_config_set_tier(tenon_config_t* config, tenon_tier_t tier);
 TENON_API tenon_error_t* tenon_config_set_feature(tenon_config_t* config, const char* name, bool on);
 /* Count fuel: stores start with 0 and trap "all fuel consumed" below it. */
 TENON_API void tenon_config_set_fuel(tenon_config_t* config, bool on);
+/* Results that are NaN get the canonical bits, so that programs compute the same bits on every machine. */
+TENON_API void tenon_config_set_deterministic_nans(tenon_config_t* config, bool on);
+/* Relaxed SIMD instructions make the choices of the specification's deterministic profile, not the processor's. */
+TENON_API void tenon_config_set_deterministic_relaxed_simd(tenon_config_t* config, bool on);
 /* Make compiled code look for tenon_store_interrupt at loop heads and function entries, so that the store can
  * go on after an interrupt (the interpreter always looks). Implies tenon_config_set_cancellable. */
 TENON_API void tenon_config_set_interruptible(tenon_config_t* config, bool on);
 /* How hard to optimise compiled code: 0 to 3, 2 when not set. */
 TENON_API void tenon_config_set_opt_level(tenon_config_t* config, int level);
+/* The processor that code is compiled for: "native" (this machine's, when not set), "x86-64-v2", "x86-64-v3" or
+ * "x86-64-v4". Errors: usage (no such target), unsupported (this machine lacks some of its features). */
+TENON_API tenon_error_t* tenon_config_set_cpu(tenon_config_t* config, const char* cpu);
 /* Keep compiled code between runs in tenon below $XDG_CACHE_HOME (else ~/.cache), a folder that must be the
  * user's own and closed to others. Off when not set. Where the folder cannot be used, stderr says so once and
  * nothing is kept. */
@@ -229,16 +236,17 @@ TENON_API uint64_t tenon_module_size(const tenon_module_t* module);
 
 /* ---- Artefacts: modules with compiled code ---- */
 
-/* Compiles the whole module to an artefact, for this engine's options. `target` is the processor: "native" or
- * NULL, "x86-64-v2", "x86-64-v3", "x86-64-v4"; `threads` compile at once (0: as many as processors). Functions
+/* Compiles the whole module to an artefact, for this engine's options. `target` is the processor: NULL (as
+ * tenon_config_set_cpu says), "native", "x86-64-v2", "x86-64-v3" or "x86-64-v4", whether or not this machine has what
+ * they need; `threads` compile at once (0: as many as processors). Functions
  * beyond the compiler's budget are left to the interpreter, which stderr says. Loads tenon-jit.so. Errors:
  * usage (no such target), not_found, unsupported. */
 TENON_API tenon_error_t* tenon_module_compile(const tenon_engine_t* engine, const tenon_module_t* module,
                                               const char* target, uint32_t threads, tenon_string_t* out);
 /* Loads an artefact; no compiler is needed. It is native code and not checked for malice: load only what comes
- * from where you would take a program from. The bytes are copied. It runs where its options are the engine's
- * (fuel, epochs, interruption); elsewhere it is interpreted, or compiled again. Errors: malformed (damaged),
- * unsupported (another version of Tenon, a processor that lacks features), io. */
+ * from where you would take a program from. The bytes are copied. Its options must be the engine's
+ * (fuel, epochs, interruption, determinism), unless the engine only interprets. Errors: malformed (damaged),
+ * unsupported (other options, another version of Tenon, a processor that lacks features), io. */
 TENON_API tenon_error_t* tenon_module_load(tenon_engine_t* engine, const void* bytes, size_t size,
                                            tenon_module_t** out);
 /* The same from a file. Errors also: not_found. */

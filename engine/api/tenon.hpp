@@ -163,8 +163,17 @@ class Config {
   Config() : config_(tenon_config_new()) {}
   Config& tier(tenon_tier_t tier) { return tenon_config_set_tier(get(), tier), *this; }
   Config& fuel(bool on = true) { return tenon_config_set_fuel(get(), on), *this; }
+  Config& deterministic_nans(bool on = true) {
+    return tenon_config_set_deterministic_nans(get(), on), *this;
+  }
+  Config& deterministic_relaxed_simd(bool on = true) {
+    return tenon_config_set_deterministic_relaxed_simd(get(), on), *this;
+  }
   Config& interruptible(bool on = true) { return tenon_config_set_interruptible(get(), on), *this; }
   Config& opt_level(int level) { return tenon_config_set_opt_level(get(), level), *this; }
+  Result<void> cpu(const std::string& name) {
+    return Result<void>(tenon_config_set_cpu(get(), name.c_str()));
+  }
   Config& cache(bool on = true) { return tenon_config_set_cache(get(), on), *this; }
   Config& cancellable(bool on = true) { return tenon_config_set_cancellable(get(), on), *this; }
   Config& epochs(bool on = true) { return tenon_config_set_epochs(get(), on), *this; }
@@ -229,10 +238,12 @@ class Module {
     return Module(m);
   }
   // Compiles the whole module to an artefact (tenon_module_compile).
-  Result<std::string> compile(const Engine& engine, const std::string& target = "native",
+  // Without a target for the processor that the engine's configuration names.
+  Result<std::string> compile(const Engine& engine, const std::string& target = "",
                               uint32_t threads = 0) const {
     tenon_string_t s{};
-    if (tenon_error_t* e = tenon_module_compile(engine.get(), get(), target.c_str(), threads, &s))
+    if (tenon_error_t* e = tenon_module_compile(engine.get(), get(), target.empty() ? nullptr : target.c_str(),
+                                                  threads, &s))
       return Error(e);
     std::string bytes(s.data, s.size);
     tenon_string_delete(&s);

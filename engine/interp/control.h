@@ -74,6 +74,7 @@ TENON_DECLARE(atomic_notify);
 inline constexpr u32 kWideA = 1, kWideB = 2, kWideC = 4;
 
 // References and GC objects.
+TENON_DECLARE(canonical_nan);    // [d] = [a] with canonical NaNs; c: NanResult
 TENON_DECLARE(check_null);       // [a] imm: TrapCode
 TENON_DECLARE(ref_i31);          // [a, d]
 TENON_DECLARE(i31_get_s);        // [a, d]

@@ -1,4 +1,6 @@
 // Handlers of entry and exit of functions, branches, moves, select and globals.
+#include <cmath>
+
 #include "engine/interp/control.h"
 #include "engine/interp/state.h"
 
@@ -13,6 +15,31 @@ TENON_HANDLER far_return(TENON_INTERP_PARAMS) {
   fp = link->far_fp;
   load_memory(vm, mem, mem_len);
   TENON_DISPATCH();
+}
+
+namespace {
+
+__attribute__((noinline)) void canonicalise(Slot* to, const Slot* from, NanResult shape) {
+  constexpr u32 kF32 = 0x7fc0'0000;
+  constexpr u64 kF64 = 0x7ff8'0000'0000'0000;
+  const bool wide = shape == NanResult::f64 || shape == NanResult::f64x2;
+  const u32 slots = shape == NanResult::f32x4 || shape == NanResult::f64x2 ? 2 : 1;
+  for (u32 s = 0; s < slots; ++s) {
+    f32 lanes[2];
+    std::memcpy(lanes, &from[s], sizeof lanes);
+    to[s] = from[s];
+    if (wide && std::isnan(from[s].f64_)) to[s].u64_ = kF64;
+    for (u32 lane = 0; !wide && lane < 2; ++lane)
+      if (std::isnan(lanes[lane])) std::memcpy(reinterpret_cast<u8*>(&to[s]) + 4 * lane, &kF32, sizeof kF32);
+  }
+}
+
+}  // namespace
+
+TENON_HANDLER canonical_nan(TENON_INTERP_PARAMS) {
+  canonicalise(slot_at(pc, fp, kFieldD), slot_at(pc, fp, kFieldA),
+               static_cast<NanResult>(read<u16>(pc, kFieldC)));
+  TENON_NEXT(16);
 }
 
 TENON_HANDLER zero_locals(TENON_INTERP_PARAMS) {

@@ -17,6 +17,8 @@ Translator::Translator(State& state, Function& f)
       validator_(module_, FuncIdx{f.ref->index}) {
   const EngineOptions& options = instance_.store().engine().options();
   counts_ = options.fuel || options.epochs;
+  deterministic_nans_ = options.deterministic_nans;
+  deterministic_simd_ = options.deterministic_simd;
 }
 
 MemoryDesc* Translator::memory_desc(u32 index) const {
@@ -99,6 +101,11 @@ void Translator::mark() {
 
 void Translator::visit(const Instr& i) {
   const OpInfo& info = op_info(i.op);
+  if (deterministic_simd_ && deterministic_form(i.op) != i.op) {
+    Instr form = i;
+    form.op = deterministic_form(i.op);
+    return visit(form);
+  }
   if (info.width != 0) return memory_access(i);
   switch (info.imm) {
     case Imm::i32: return code_.push_constant(ValKind::i32, static_cast<u32>(i.bits));
@@ -122,7 +129,11 @@ void Translator::visit(const Instr& i) {
     default: break;
   }
   if (i.op == Op::nop) return;
-  if (info.imm == Imm::none && !info.signature.by_hand) return numeric(i);
+  if (info.imm == Imm::none && !info.signature.by_hand) {
+    numeric(i);
+    if (deterministic_nans_) canonical_nan(nan_result(i.op));
+    return;
+  }
   if (info.prefix == 0xfb || (info.prefix == 0 && info.code >= op_info(Op::ref_null).code))
     return reference(i);
   if (i.op == Op::drop) {
@@ -232,8 +243,53 @@ void Translator::numeric(const Instr& i) {
   last_numeric_ = {at, size, i.op, ls, rs};
 }
 
+void Translator::canonical_nan(NanResult shape) {
+  if (shape == NanResult::none) return;
+  const ValKind kind = shape == NanResult::f32   ? ValKind::f32
+                       : shape == NanResult::f64 ? ValKind::f64
+                                                 : ValKind::v128;
+  const u32 a = pop_slot();
+  code_.emit(&ctl::canonical_nan, 16, {.a = a, .d = code_.next_slot(), .c = static_cast<u32>(shape)});
+  code_.push_result_slot(kind);
+}
+
+namespace {
+
+// Of relaxed_madd and relaxed_nmadd in the deterministic profile: each step rounds.
+struct Steps {
+  Op multiply, add;
+  std::optional<Op> negate;
+};
+std::optional<Steps> steps_of(Op op) {
+  switch (op) {
+    case Op::f32x4_relaxed_madd: return Steps{Op::f32x4_mul, Op::f32x4_add, std::nullopt};
+    case Op::f64x2_relaxed_madd: return Steps{Op::f64x2_mul, Op::f64x2_add, std::nullopt};
+    case Op::f32x4_relaxed_nmadd: return Steps{Op::f32x4_mul, Op::f32x4_add, Op::f32x4_neg};
+    case Op::f64x2_relaxed_nmadd: return Steps{Op::f64x2_mul, Op::f64x2_add, Op::f64x2_neg};
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
 void Translator::ternary(const Instr& i) {
   const u32 c = pop_slot(), b = pop_slot(), a = pop_slot();
+  if (const auto steps = steps_of(i.op); steps && deterministic_simd_) {
+    code_.spill_accumulators();
+    const u32 product = code_.next_slot();
+    code_.reserve_slots(product + 2);
+    u32 factor = a;
+    if (steps->negate) {
+      code_.emit(num_handler(*steps->negate, Src::slot, Src::slot, true), 16, {.a = a, .d = product});
+      factor = product;
+    }
+    code_.emit(num_handler(steps->multiply, Src::slot, Src::slot, true), 16,
+               {.a = factor, .d = product, .b = b});
+    code_.emit_result(num_handler(steps->add, Src::slot, Src::slot, false),
+                      num_handler(steps->add, Src::slot, Src::slot, true), 16, {.a = product, .b = c},
+                      ValKind::v128);
+    return;
+  }
   code_.emit_result(num_handler(i.op, Src::slot, Src::slot, false),
                     num_handler(i.op, Src::slot, Src::slot, true), 16, {.a = a, .b = b, .c = c},
                     ValKind::v128);

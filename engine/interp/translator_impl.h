@@ -65,6 +65,7 @@ class Translator {
   // translator.cpp
   void numeric(const Instr& i);
   void ternary(const Instr& i);
+  void canonical_nan(NanResult shape);
   void wide_arithmetic(const Instr& i);
   void shuffle(const Instr& i);
   bool fold_not(const Instr& i);
@@ -151,6 +152,7 @@ class Translator {
   bool dead_ = false;                // nothing is written until the block ends
   u32 dead_depth_ = 0;               // blocks opened meanwhile
   bool counts_ = false;              // fuel or epochs are on
+  bool deterministic_nans_ = false, deterministic_simd_ = false;
   u64 instr_offset_ = 0;
   Numeric last_numeric_, before_that_;
 };

@@ -17,11 +17,13 @@ struct MemoryPlan {
   bool operator==(const MemoryPlan&) const = default;
 };
 
-// Checks that embedders may ask for.
+// What embedders may ask for.
 struct CodeChecks {
-  bool fuel = false;        // count StoreContext::fuel down
-  bool epochs = false;      // compare the engine's clock with StoreContext::epoch_deadline
-  bool interrupts = false;  // look at StoreContext::interrupt
+  bool fuel = false;                // count StoreContext::fuel down
+  bool epochs = false;              // compare the engine's clock with StoreContext::epoch_deadline
+  bool interrupts = false;          // look at StoreContext::interrupt
+  bool deterministic_nans = false;  // EngineOptions say what these two mean
+  bool deterministic_simd = false;
   bool operator==(const CodeChecks&) const = default;
 };
 

@@ -26,7 +26,8 @@ std::vector<u8> write_config(const CodeConfig& config) {
     for (u32 shift = 0; shift < 32; shift += 8) out.push_back(static_cast<u8>(n >> shift));
   };
   const CodeChecks& c = config.checks;
-  out.push_back(static_cast<u8>(c.fuel | c.epochs << 1 | c.interrupts << 2));
+  out.push_back(static_cast<u8>(c.fuel | c.epochs << 1 | c.interrupts << 2 | c.deterministic_nans << 3 |
+                                c.deterministic_simd << 4));
   put_count(config.memories.size());
   for (const MemoryPlan& m : config.memories)
     out.push_back(static_cast<u8>(m.is64 | m.guarded << 1 | m.fixed_base << 2));
@@ -42,8 +43,9 @@ class ConfigReader {
   explicit ConfigReader(std::span<const u8> bytes) : bytes_(bytes) {}
   bool read(CodeConfig& config) {
     u8 checks = 0;
-    if (!flags(checks, 3)) return false;
-    config.checks = {(checks & 1) != 0, (checks & 2) != 0, (checks & 4) != 0};
+    if (!flags(checks, 5)) return false;
+    config.checks = {(checks & 1) != 0, (checks & 2) != 0, (checks & 4) != 0, (checks & 8) != 0,
+                     (checks & 16) != 0};
     u32 count = 0;
     if (!read_count(count)) return false;
     for (u8 m = 0; count > 0; --count) {

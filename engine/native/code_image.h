@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/aot/cpu.h"
 #include "engine/base.h"
 #include "engine/error.h"
 #include "engine/module.h"
@@ -156,6 +157,8 @@ struct CompileOptions {
   u64 max_module_weight = 30'000'000;
   // Compile that in the background, in a child process of its own; none: it stays in the interpreter.
   std::optional<WorkerLimits> worker = {};
+
+  CpuFeatures cpu() const { return cpu_features != 0 ? CpuFeatures{cpu_features} : host_cpu_features(); }
 };
 
 // What a compiler is asked for. Any number may be compiled at once, on any threads.

@@ -46,8 +46,7 @@ Result<void> NativeTier::compile(const std::shared_ptr<const Module>& shared, co
   if (!compiled.notice.empty()) notify(compiled.notice);
   TRY_ASSIGN(auto object, CodeObject::load(module, std::move(compiled.image)));
   if (options_.as_artefact) {
-    const auto bytes =
-        write_artefact(module.bytes(), {&object, 1}, {host_cpu_features(), options_.opt_level});
+    const auto bytes = write_artefact(module.bytes(), {&object, 1}, {options_.cpu(), options_.opt_level});
     TRY_ASSIGN(const auto artefact, Artefact::from_bytes(bytes));
     TRY_ASSIGN(auto objects, artefact->load_code(module));
     object = std::move(objects.at(0));
@@ -78,6 +77,10 @@ void NativeTier::compile_whole(const std::shared_ptr<const Module>& module, Modu
 }
 
 Result<void> NativeTier::adopt(Instance& instance) {
+  if (!store_.context().displays) {
+    notify("no address space for the type table of compiled code: interpreted");
+    return {};
+  }
   const Module& module = instance.module();
   ModuleCode::Variant& code = module.code().variant(config_of(instance, options_));
   if (options_.compile && options_.eager) compile_whole(instance.shared_module(), code);

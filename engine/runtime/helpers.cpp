@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <type_traits>
 
 #include "engine/native/entry.h"
@@ -11,6 +12,7 @@
 #include "engine/runtime/bulk.h"
 #include "engine/runtime/store.h"
 #include "engine/runtime/wait.h"
+#include "engine/sem/sem.h"
 
 namespace tenon {
 
@@ -27,6 +29,15 @@ u32 finish_tail_calls(StoreContext* store, Slot* results) {
 }
 
 Slot* transfer_slots(StoreContext* store, u64 count) { return store->store->transfer(count); }
+
+void relaxed_madd(Slot* operands, u32 op) {
+  using Function = V128 (*)(V128, V128, V128);
+  V128 v[3];
+  std::memcpy(v, operands, sizeof v);
+  const auto meaning = reinterpret_cast<Function>(const_cast<void*>(sem_function(static_cast<Op>(op))));
+  v[0] = meaning(v[0], v[1], v[2]);
+  std::memcpy(operands, v, sizeof v[0]);
+}
 
 namespace {
 

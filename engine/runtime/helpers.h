@@ -29,5 +29,8 @@ void add_trap_frame(VMContext* vm, u32 function, u64 offset);
 // Store::finish_tail_calls and Store::transfer.
 u32 finish_tail_calls(StoreContext* store, Slot* results);
 Slot* transfer_slots(StoreContext* store, u64 count);
+// A relaxed_madd or relaxed_nmadd of engine/sem, for code that is compiled for processors without fused operations but
+// may run on one that has them: three vectors in six slots; the result takes the first one's place.
+void relaxed_madd(Slot* operands, u32 op);
 
 }  // namespace tenon

@@ -118,6 +118,7 @@ Store::Store(std::shared_ptr<Engine> engine, StoreLimits limits)
   context_.epoch_deadline = ~u64{0};
   context_.fuel = std::numeric_limits<i64>::max();
   context_.helpers = helper_table();
+  context_.displays = types().displays();
   context_.ticks = context_.tick_period = kTickPeriod;
   const u64 slots = std::max<u64>(limits_.value_stack_bytes, 64 << 10) / sizeof(Slot),
             bytes = slots * sizeof(Slot);

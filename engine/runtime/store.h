@@ -38,6 +38,10 @@ struct EngineOptions {
   enum class Tier : u8 { interp, jit, aot, automatic } tier = Tier::automatic;
   DecodeOptions decode;
   bool fuel = false, epochs = false;
+  // Results that are NaN get the canonical bits, whatever the operands were.
+  bool deterministic_nans = false;
+  // Relaxed SIMD instructions make the choices of the specification's deterministic profile, not the host's.
+  bool deterministic_simd = false;
   u32 pooled_memories = MappingPool::kDefault;  // of ended instances, kept for new ones
 };
 class Engine {

@@ -106,7 +106,8 @@ struct StoreContext {
   u8* native_base;   // where the outermost entry's native frames begin; the collector scans from the stack
                      // pointer
   i32 ticks;  // the interpreter counts it down at calls and backward branches; below 0 it asks what is due
-  i32 tick_period;  // what ticks starts with again
+  i32 tick_period;                     // what ticks starts with again
+  const TypeDisplay* const* displays;  // TypeRegistry::displays()
 };
 
 enum StoreFlag : u32 {

@@ -1,7 +1,10 @@
 // Vector instructions (spec: exec/numerics, vectors), relaxed ones included: one pure function for each row
-// of opcodes.def, named like it. Relaxed instructions make the first choice of the spec's list everywhere
-// (its deterministic profile). Loads and stores are in memory.h.
+// of opcodes.def, named like it. Relaxed instructions do what x86-64 does in one instruction; compiled code
+// makes the same choices. (For the deterministic profile see deterministic_form in engine/opcodes.h.) Loads
+// and stores are in memory.h.
 #pragma once
+#include <limits>
+
 #include "engine/sem/num.h"
 #include "engine/sem/v128.h"
 #if defined(__SSSE3__)
@@ -55,6 +58,15 @@ V128 vmax(F a, F b) {
   r = choose(ordered_equal, (V128)a & (V128)b, r);
   r = choose(gt, (V128)a, r);
   return choose(lt, (V128)b, r);
+}
+
+inline bool host_has_fma() {
+#if defined(__x86_64__)
+  static const bool kHas = __builtin_cpu_supports("fma");
+  return kHas;
+#else
+  return true;
+#endif
 }
 
 typedef bool B16 __attribute__((ext_vector_type(16)));
@@ -279,35 +291,36 @@ inline V128 i16x8_q15mulr_sat_s(V128 a, V128 b) {
 }
 
 // Floating point.
-#define TENON_SEM_VFLOAT(p, F, SIGN)                                                                   \
-  inline V128 p##_eq(V128 a, V128 b) { return detail::mask((F)a == (F)b); }                            \
-  inline V128 p##_ne(V128 a, V128 b) { return detail::mask((F)a != (F)b); }                            \
-  inline V128 p##_lt(V128 a, V128 b) { return detail::mask((F)a < (F)b); }                             \
-  inline V128 p##_gt(V128 a, V128 b) { return detail::mask((F)a > (F)b); }                             \
-  inline V128 p##_le(V128 a, V128 b) { return detail::mask((F)a <= (F)b); }                            \
-  inline V128 p##_ge(V128 a, V128 b) { return detail::mask((F)a >= (F)b); }                            \
-  inline V128 p##_abs(V128 a) { return a & ~(V128{} + SIGN); }                                         \
-  inline V128 p##_neg(V128 a) { return a ^ (V128{} + SIGN); }                                          \
-  inline V128 p##_sqrt(V128 a) { return (V128)__builtin_elementwise_sqrt((F)a); }                      \
-  inline V128 p##_ceil(V128 a) { return (V128)__builtin_elementwise_ceil((F)a); }                      \
-  inline V128 p##_floor(V128 a) { return (V128)__builtin_elementwise_floor((F)a); }                    \
-  inline V128 p##_trunc(V128 a) { return (V128)__builtin_elementwise_trunc((F)a); }                    \
-  inline V128 p##_nearest(V128 a) { return (V128)__builtin_elementwise_roundeven((F)a); }              \
-  inline V128 p##_add(V128 a, V128 b) { return (V128)((F)a + (F)b); }                                  \
-  inline V128 p##_sub(V128 a, V128 b) { return (V128)((F)a - (F)b); }                                  \
-  inline V128 p##_mul(V128 a, V128 b) { return (V128)((F)a * (F)b); }                                  \
-  inline V128 p##_div(V128 a, V128 b) { return (V128)((F)a / (F)b); }                                  \
-  inline V128 p##_min(V128 a, V128 b) { return detail::vmin<F>((F)a, (F)b); }                          \
-  inline V128 p##_max(V128 a, V128 b) { return detail::vmax<F>((F)a, (F)b); }                          \
-  inline V128 p##_pmin(V128 a, V128 b) { return detail::choose(detail::mask((F)b < (F)a), b, a); }     \
-  inline V128 p##_pmax(V128 a, V128 b) { return detail::choose(detail::mask((F)a < (F)b), b, a); }     \
-  inline V128 p##_relaxed_madd(V128 a, V128 b, V128 c) {                                               \
-    const F product = (F)a * (F)b;                                                                     \
-    return (V128)(product + (F)c);                                                                     \
-  }                                                                                                    \
-  inline V128 p##_relaxed_nmadd(V128 a, V128 b, V128 c) { return p##_relaxed_madd(p##_neg(a), b, c); } \
-  inline V128 p##_relaxed_min(V128 a, V128 b) { return p##_min(a, b); }                                \
-  inline V128 p##_relaxed_max(V128 a, V128 b) { return p##_max(a, b); }
+#define TENON_SEM_VFLOAT(p, F, SIGN)                                                                      \
+  inline V128 p##_eq(V128 a, V128 b) { return detail::mask((F)a == (F)b); }                               \
+  inline V128 p##_ne(V128 a, V128 b) { return detail::mask((F)a != (F)b); }                               \
+  inline V128 p##_lt(V128 a, V128 b) { return detail::mask((F)a < (F)b); }                                \
+  inline V128 p##_gt(V128 a, V128 b) { return detail::mask((F)a > (F)b); }                                \
+  inline V128 p##_le(V128 a, V128 b) { return detail::mask((F)a <= (F)b); }                               \
+  inline V128 p##_ge(V128 a, V128 b) { return detail::mask((F)a >= (F)b); }                               \
+  inline V128 p##_abs(V128 a) { return a & ~(V128{} + SIGN); }                                            \
+  inline V128 p##_neg(V128 a) { return a ^ (V128{} + SIGN); }                                             \
+  inline V128 p##_sqrt(V128 a) { return (V128)__builtin_elementwise_sqrt((F)a); }                         \
+  inline V128 p##_ceil(V128 a) { return (V128)__builtin_elementwise_ceil((F)a); }                         \
+  inline V128 p##_floor(V128 a) { return (V128)__builtin_elementwise_floor((F)a); }                       \
+  inline V128 p##_trunc(V128 a) { return (V128)__builtin_elementwise_trunc((F)a); }                       \
+  inline V128 p##_nearest(V128 a) { return (V128)__builtin_elementwise_roundeven((F)a); }                 \
+  inline V128 p##_add(V128 a, V128 b) { return (V128)((F)a + (F)b); }                                     \
+  inline V128 p##_sub(V128 a, V128 b) { return (V128)((F)a - (F)b); }                                     \
+  inline V128 p##_mul(V128 a, V128 b) { return (V128)((F)a * (F)b); }                                     \
+  inline V128 p##_div(V128 a, V128 b) { return (V128)((F)a / (F)b); }                                     \
+  inline V128 p##_min(V128 a, V128 b) { return detail::vmin<F>((F)a, (F)b); }                             \
+  inline V128 p##_max(V128 a, V128 b) { return detail::vmax<F>((F)a, (F)b); }                             \
+  inline V128 p##_pmin(V128 a, V128 b) { return detail::choose(detail::mask((F)b < (F)a), b, a); }        \
+  inline V128 p##_pmax(V128 a, V128 b) { return detail::choose(detail::mask((F)a < (F)b), b, a); }        \
+  inline V128 p##_relaxed_madd(V128 a, V128 b, V128 c) {                                                  \
+    if (detail::host_has_fma()) return (V128)__builtin_elementwise_fma((F)a, (F)b, (F)c);                 \
+    const F product = (F)a * (F)b;                                                                        \
+    return (V128)(product + (F)c);                                                                        \
+  }                                                                                                       \
+  inline V128 p##_relaxed_nmadd(V128 a, V128 b, V128 c) { return p##_relaxed_madd(p##_neg(a), b, c); }    \
+  inline V128 p##_relaxed_min(V128 a, V128 b) { return detail::choose(detail::mask((F)a < (F)b), a, b); } \
+  inline V128 p##_relaxed_max(V128 a, V128 b) { return detail::choose(detail::mask((F)a > (F)b), a, b); }
 TENON_SEM_VFLOAT(f32x4, F32x4, u64{0x80000000'80000000})
 TENON_SEM_VFLOAT(f64x2, F64x2, u64{0x80000000'00000000})
 #undef TENON_SEM_VFLOAT
@@ -351,16 +364,48 @@ inline V128 f64x2_promote_low_f32x4(V128 a) {
 }
 
 // Relaxed SIMD, what is not floating point arithmetic.
-inline V128 i8x16_relaxed_swizzle(V128 a, V128 s) { return i8x16_swizzle(a, s); }
-inline V128 i32x4_relaxed_trunc_f32x4_s(V128 a) { return i32x4_trunc_sat_f32x4_s(a); }
+inline V128 i8x16_relaxed_swizzle(V128 a, V128 s) {  // pshufb
+  const U8x16 x = (U8x16)a, index = (U8x16)s;
+  U8x16 r{};
+  for (int i = 0; i < 16; ++i) r[i] = index[i] & 0x80 ? 0 : x[index[i] & 15];
+  return (V128)r;
+}
+inline V128 i32x4_relaxed_trunc_f32x4_s(V128 a) {  // cvttps2dq
+  const F32x4 x = (F32x4)a;
+  I32x4 r{};
+  for (int i = 0; i < 4; ++i) {
+    const bool fits = x[i] >= -0x1p31f && x[i] < 0x1p31f;
+    r[i] = fits ? static_cast<i32>(x[i]) : std::numeric_limits<i32>::min();
+  }
+  return (V128)r;
+}
 inline V128 i32x4_relaxed_trunc_f32x4_u(V128 a) { return i32x4_trunc_sat_f32x4_u(a); }
-inline V128 i32x4_relaxed_trunc_f64x2_s_zero(V128 a) { return i32x4_trunc_sat_f64x2_s_zero(a); }
+inline V128 i32x4_relaxed_trunc_f64x2_s_zero(V128 a) {  // cvttpd2dq
+  const F64x2 x = (F64x2)a;
+  I32x4 r{};
+  for (int i = 0; i < 2; ++i) {
+    const bool fits = x[i] > -0x1.00000002p31 && x[i] < 0x1p31;
+    r[i] = fits ? static_cast<i32>(x[i]) : std::numeric_limits<i32>::min();
+  }
+  return (V128)r;
+}
 inline V128 i32x4_relaxed_trunc_f64x2_u_zero(V128 a) { return i32x4_trunc_sat_f64x2_u_zero(a); }
-inline V128 i8x16_relaxed_laneselect(V128 a, V128 b, V128 m) { return v128_bitselect(a, b, m); }
-inline V128 i16x8_relaxed_laneselect(V128 a, V128 b, V128 m) { return v128_bitselect(a, b, m); }
-inline V128 i32x4_relaxed_laneselect(V128 a, V128 b, V128 m) { return v128_bitselect(a, b, m); }
-inline V128 i64x2_relaxed_laneselect(V128 a, V128 b, V128 m) { return v128_bitselect(a, b, m); }
-inline V128 i16x8_relaxed_q15mulr_s(V128 a, V128 b) { return i16x8_q15mulr_sat_s(a, b); }
+inline V128 i8x16_relaxed_laneselect(V128 a, V128 b, V128 m) {  // pblendvb
+  return detail::choose(detail::mask((I8x16)m < 0), a, b);
+}
+inline V128 i16x8_relaxed_laneselect(V128 a, V128 b, V128 m) { return i8x16_relaxed_laneselect(a, b, m); }
+inline V128 i32x4_relaxed_laneselect(V128 a, V128 b, V128 m) {
+  return detail::choose(detail::mask((I32x4)m < 0), a, b);
+}
+inline V128 i64x2_relaxed_laneselect(V128 a, V128 b, V128 m) {
+  return detail::choose(detail::mask((I64x2)m < 0), a, b);
+}
+inline V128 i16x8_relaxed_q15mulr_s(V128 a, V128 b) {  // pmulhrsw
+  const I16x8 x = (I16x8)a, y = (I16x8)b;
+  I16x8 r{};
+  for (int i = 0; i < 8; ++i) r[i] = static_cast<i16>((i32{x[i]} * y[i] + 0x4000) >> 15);
+  return (V128)r;
+}
 inline V128 i16x8_relaxed_dot_i8x16_i7x16_s(V128 a, V128 b) {
   const I8x16 x = (I8x16)a, y = (I8x16)b;
   // Products of the first choice are signed × signed; their sum wraps at 2^15 = (-128)(-128) · 2.

@@ -68,17 +68,13 @@ void initialise_llvm() {
 
 }  // namespace
 
-CpuFeatures cpu_of(const CompileOptions& options) {
-  return options.cpu_features != 0 ? CpuFeatures{options.cpu_features} : host_cpu_features();
-}
-
 std::string tuning_of(const CompileOptions& options) {
-  return cpu_of(options) == host_cpu_features() ? llvm::sys::getHostCPUName().str() : "generic";
+  return options.cpu() == host_cpu_features() ? llvm::sys::getHostCPUName().str() : "generic";
 }
 
 Result<std::unique_ptr<Target>> Target::create(const CompileOptions& wanted) {
   initialise_llvm();
-  const CpuFeatures cpu = cpu_of(wanted);
+  const CpuFeatures cpu = wanted.cpu();
   if (!cpu.has(CpuFeature::sse4_1))
     return std::unexpected(
         Error{ErrorCategory::unsupported, "compiled code needs a processor with SSE 4.1", {}});

@@ -32,8 +32,7 @@ class Target {
   u8 opt_level_ = 2;
 };
 
-// What code may use, and the processor to tune it for: this machine's, unless the options name features.
-CpuFeatures cpu_of(const CompileOptions& options);
+// The processor to tune code for: this machine's, unless the options name other features.
 std::string tuning_of(const CompileOptions& options);
 
 }  // namespace tenon::jit

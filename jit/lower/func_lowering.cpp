@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "jit/lower/native_call.h"
+#include "jit/lower/numeric.h"
 #include "jit/passes/guest_access.h"
 #include "jit/passes/stack_check.h"
 
@@ -186,7 +187,10 @@ void FuncLowering::step(const Instr& instr) {
       in_backtraces(instr.op)
           ? llvm::DebugLoc(llvm::DILocation::get(unit_.context(), static_cast<u32>(offset_), 0, subprogram_))
           : llvm::DebugLoc());
-  lowering_of(instr.op)(*this, instr);
+  const Op op = plan_.options.deterministic_simd ? deterministic_form(instr.op) : instr.op;
+  lowering_of(op)(*this, instr);
+  if (const NanResult shape = nan_result(op); shape != NanResult::none && plan_.options.deterministic_nans)
+    top() = canonical_nans(b_, top(), shape);
 }
 
 void FuncLowering::skip(const Instr& instr) {

@@ -1,4 +1,4 @@
-// References and heap objects: fields, elements and exact casts inline, allocation and the rest by helper. Layouts are those of
+// References and heap objects: allocation by helper, everything else inline. Layouts are those of
 // engine/runtime/gc.h. The collector finds what compiled frames hold by scanning the stack, interior pointers
 // included, so nothing is registered here.
 #include "engine/runtime/gc.h"
@@ -48,6 +48,16 @@ class Answer {
   std::vector<std::pair<V, llvm::BasicBlock*>> edges_;
 };
 
+// Of a type by canonical id: a word of its TypeDisplay.
+V display_word(L& l, V type, u64 offset) {
+  auto& u = l.unit();
+  V displays =
+      u.load(l.ir(), u.ptr(), l.store_context(), offsetof(StoreContext, displays), AliasClass::runtime, true);
+  V entry = l.ir().CreateInBoundsGEP(u.ptr(), displays, l.ir().CreateZExt(type, u.i64()));
+  V display = u.load(l.ir(), u.ptr(), entry, 0, AliasClass::runtime, true);
+  return u.load(l.ir(), u.i32(), display, offset, AliasClass::runtime, true);
+}
+
 V header_type(L& l, V ref) {
   return l.unit().load(l.ir(), l.unit().i32(), pointer(l, ref), offsetof(Object, type), AliasClass::object,
                        true);
@@ -74,19 +84,25 @@ V matches_defined(L& l, V ref, HeapType target, bool nullable) {
   if (def.sub.final_) return answer.otherwise(same);
   answer.when(same, true);
   if (!def.func()) answer.when(l.ir().CreateNot(is_typed(l, found)), false);
-  return answer.otherwise(
-      l.ir().CreateIsNotNull(l.call_helper(Helper::tenon_jit_is_subtype, {l.vm(), found, wanted})));
+  const size_t depth = def.display.size() - 1;
+  if (depth >= TypeDisplay::kInlineDepth)
+    return answer.otherwise(
+        l.ir().CreateIsNotNull(l.call_helper(Helper::tenon_jit_is_subtype, {l.vm(), found, wanted})));
+  V ancestor = display_word(l, found, offsetof(TypeDisplay, ids) + depth * sizeof(u32));
+  return answer.otherwise(l.ir().CreateICmpEQ(ancestor, wanted));
 }
 
 // eq, struct or array.
 V matches_object(L& l, V ref, AbstractHeap target, bool nullable) {
-  if (target != AbstractHeap::eq)
-    return l.ir().CreateIsNotNull(l.call_helper(
-        Helper::ref_test_bits, {l.vm(), ref, l.i32(HeapType(target).bits()), l.i32(nullable ? 1 : 0)}));
   Answer answer(l);
   answer.when(is_null(l, ref), nullable);
-  answer.when(l.ir().CreateTrunc(ref, l.ir().getInt1Ty()), true);  // an i31
-  return answer.otherwise(is_typed(l, header_type(l, ref)));
+  answer.when(l.ir().CreateTrunc(ref, l.ir().getInt1Ty()), target == AbstractHeap::eq);
+  V type = header_type(l, ref);
+  if (target == AbstractHeap::eq) return answer.otherwise(is_typed(l, type));
+  answer.when(l.ir().CreateNot(is_typed(l, type)), false);
+  const auto kind = target == AbstractHeap::struct_ ? TypeDisplay::Kind::struct_ : TypeDisplay::Kind::array;
+  V found = display_word(l, type, offsetof(TypeDisplay, kind));
+  return answer.otherwise(l.ir().CreateICmpEQ(found, l.i32(static_cast<u32>(kind))));
 }
 
 // Spec: exec/instructions, ref.test.

@@ -16,6 +16,17 @@ llvm::Value* opaque_float(llvm::IRBuilder<>& b, llvm::Value* v) {
   return call;
 }
 
+// The NaN is opaque: LLVM takes one NaN for as good as another.
+llvm::Value* canonical_nans(llvm::IRBuilder<>& b, llvm::Value* v, NanResult shape) {
+  llvm::Type* type = v->getType();
+  llvm::Type* view = type;
+  if (shape == NanResult::f32x4) view = llvm::FixedVectorType::get(b.getFloatTy(), 4);
+  if (shape == NanResult::f64x2) view = llvm::FixedVectorType::get(b.getDoubleTy(), 2);
+  llvm::Value* x = b.CreateBitCast(v, view);
+  llvm::Value* nan = opaque_float(b, llvm::ConstantFP::getNaN(view));
+  return b.CreateBitCast(b.CreateSelect(b.CreateFCmpUNO(x, x), nan, x), type);
+}
+
 llvm::Value* float_min_max(llvm::IRBuilder<>& b, llvm::Intrinsic::ID which, llvm::Value* x, llvm::Value* y) {
   llvm::Value* is_nan = b.CreateFCmpUNO(x, y);
   llvm::Value* quiet = b.CreateFAdd(x, y);

@@ -176,7 +176,7 @@ ModulePlan::ModulePlan(const CompileRequest& request)
     : module(request.module),
       layout(*request.module),
       options{request.options, request.config.checks},
-      host_has_fma(cpu_of(request.options).has(CpuFeature::fma)),
+      has_fma(request.options.cpu().has(CpuFeature::fma)),
       memories(request.config.memories),
       compiled(request.module->functions.size()),
       wide(request.module->functions.size()),

@@ -56,14 +56,6 @@ void binary(L& l, const Instr&) {
   V x = float_view(l, l.pop(), kShape);
   push(l, kMeaning(l, x, y));
 }
-template <Shape kShape, auto kMeaning>
-void ternary(L& l, const Instr&) {
-  V z = float_view(l, l.pop(), kShape);
-  V y = float_view(l, l.pop(), kShape);
-  V x = float_view(l, l.pop(), kShape);
-  push(l, kMeaning(l, x, y, z));
-}
-
 template <B::BinaryOps kOp>
 constexpr auto arith = [](L& l, V x, V y) { return l.ir().CreateBinOp(kOp, x, y); };
 template <P::Predicate kPredicate, Shape kMask>
@@ -234,6 +226,37 @@ void bitselect(L& l, const Instr&) {
   l.push(l.ir().CreateOr(l.ir().CreateAnd(x, mask), l.ir().CreateAnd(y, l.ir().CreateNot(mask))));
 }
 
+// Relaxed instructions do what the processor does in one instruction, as those of engine/sem do. (For the
+// deterministic profile they are replaced before they come here.)
+
+void relaxed_swizzle(L& l, const Instr&) {
+  V indices = pop(l, i8x16), x = pop(l, i8x16);
+  push(l, l.ir().CreateIntrinsic(in::x86_ssse3_pshuf_b_128, {}, {x, indices}));
+}
+// By the highest bit of each lane of the mask. (For 16-bit lanes, of each byte: there is no other blend.)
+template <Shape kShape>
+void relaxed_laneselect(L& l, const Instr&) {
+  V mask = pop(l, kShape), y = pop(l, kShape), x = pop(l, kShape);
+  V high = l.ir().CreateICmpSLT(mask, llvm::Constant::getNullValue(mask->getType()));
+  push(l, l.ir().CreateSelect(high, x, y));
+}
+void relaxed_q15_multiply(L& l, const Instr&) {
+  V y = pop(l, i16x8), x = pop(l, i16x8);
+  push(l, l.ir().CreateIntrinsic(in::x86_ssse3_pmul_hr_sw_128, {}, {x, y}));
+}
+constexpr auto relaxed_min = [](L& l, V x, V y) {
+  return l.ir().CreateSelect(l.ir().CreateFCmpOLT(x, y), x, y);
+};
+constexpr auto relaxed_max = [](L& l, V x, V y) {
+  return l.ir().CreateSelect(l.ir().CreateFCmpOGT(x, y), x, y);
+};
+constexpr auto relaxed_truncate = [](L& l, V x) {
+  return l.ir().CreateIntrinsic(in::x86_sse2_cvttps2dq, {}, {x});
+};
+constexpr auto relaxed_truncate_f64 = [](L& l, V x) {
+  return l.ir().CreateIntrinsic(in::x86_sse2_cvttpd2dq, {}, {x});
+};
+
 // Two lanes of a vector in the low half, zeros above.
 V with_zero_half(L& l, V half) {
   auto* type = llvm::cast<llvm::FixedVectorType>(half->getType());
@@ -260,12 +283,26 @@ constexpr auto demote = [](L& l, V x) {
   return with_zero_half(l, half);
 };
 
-// Fused on hosts that have it, else rounded twice: the specification allows both.
-constexpr auto madd = [](L& l, V x, V y, V z) -> V {
-  if (!l.plan().host_has_fma) return l.ir().CreateFAdd(l.ir().CreateFMul(x, y), z);
-  return l.ir().CreateIntrinsic(in::fma, {x->getType()}, {x, y, z});
-};
-constexpr auto nmadd = [](L& l, V x, V y, V z) -> V { return madd(l, l.ir().CreateFNeg(x), y, z); };
+// Fused where the processor that runs it can: code for others asks at run time. In the deterministic profile rounded
+// twice.
+template <Shape kShape, bool kNegate>
+void relaxed_madd(L& l, const Instr& i) {
+  V z = float_view(l, l.pop(), kShape), y = float_view(l, l.pop(), kShape),
+    x = float_view(l, l.pop(), kShape);
+  auto& b = l.ir();
+  const bool twice = l.plan().options.deterministic_simd;
+  if (twice || l.plan().has_fma) {
+    if (kNegate) x = b.CreateFNeg(x);
+    return push(l, twice ? b.CreateFAdd(b.CreateFMul(x, y), z)
+                         : b.CreateIntrinsic(in::fma, {x->getType()}, {x, y, z}));
+  }
+  V slots = l.slot_buffer(6);
+  const V operands[] = {x, y, z};
+  for (u64 k = 0; k < 3; ++k)
+    b.CreateAlignedStore(operands[k], l.unit().offset(b, slots, k * sizeof(V128)), llvm::Align(8));
+  l.call_helper(Helper::relaxed_madd, {slots, l.i32(static_cast<u32>(i.op))});
+  push(l, b.CreateAlignedLoad(x->getType(), slots, llvm::Align(8)));
+}
 
 // Loads.
 template <Shape kFrom, bool kSigned>
@@ -374,9 +411,9 @@ void lower_const(L& l, const Instr& i) {
       {Op::s##_mul, binary<s, arith<B::FMul>>}, {Op::s##_div, binary<s, arith<B::FDiv>>},                   \
       {Op::s##_min, binary<s, min_max<in::minimum>>}, {Op::s##_max, binary<s, min_max<in::maximum>>},       \
       {Op::s##_pmin, binary<s, pmin>}, {Op::s##_pmax, binary<s, pmax>},                                     \
-      {Op::s##_relaxed_min, binary<s, min_max<in::minimum>>},                                               \
-      {Op::s##_relaxed_max, binary<s, min_max<in::maximum>>}, {Op::s##_relaxed_madd, ternary<s, madd>}, {   \
-    Op::s##_relaxed_nmadd, ternary<s, nmadd>                                                                \
+      {Op::s##_relaxed_min, binary<s, relaxed_min>}, {Op::s##_relaxed_max, binary<s, relaxed_max>},         \
+      {Op::s##_relaxed_madd, relaxed_madd<s, false>}, {                                                     \
+    Op::s##_relaxed_nmadd, relaxed_madd<s, true>                                                            \
   }
 
 constexpr Row kRows[] = {
@@ -403,17 +440,17 @@ constexpr Row kRows[] = {
     {Op::v128_const, lower_const},
     {Op::i8x16_shuffle, shuffle},
     {Op::i8x16_swizzle, swizzle},
-    {Op::i8x16_relaxed_swizzle, swizzle},
+    {Op::i8x16_relaxed_swizzle, relaxed_swizzle},
     {Op::v128_not, unary<i64x2, [](L& l, V x) { return l.ir().CreateNot(x); }>},
     {Op::v128_and, binary<i64x2, arith<B::And>>},
     {Op::v128_andnot, binary<i64x2, [](L& l, V x, V y) { return l.ir().CreateAnd(x, l.ir().CreateNot(y)); }>},
     {Op::v128_or, binary<i64x2, arith<B::Or>>},
     {Op::v128_xor, binary<i64x2, arith<B::Xor>>},
     {Op::v128_bitselect, bitselect},
-    {Op::i8x16_relaxed_laneselect, bitselect},
-    {Op::i16x8_relaxed_laneselect, bitselect},
-    {Op::i32x4_relaxed_laneselect, bitselect},
-    {Op::i64x2_relaxed_laneselect, bitselect},
+    {Op::i8x16_relaxed_laneselect, relaxed_laneselect<i8x16>},
+    {Op::i16x8_relaxed_laneselect, relaxed_laneselect<i8x16>},
+    {Op::i32x4_relaxed_laneselect, relaxed_laneselect<i32x4>},
+    {Op::i64x2_relaxed_laneselect, relaxed_laneselect<i64x2>},
     {Op::v128_any_true,
      [](L& l, const Instr&) {
        V x = l.ir().CreateBitCast(l.pop(), l.ir().getInt128Ty());
@@ -451,7 +488,7 @@ constexpr Row kRows[] = {
     {Op::i32x4_extadd_pairwise_i16x8_s, add_pairwise<i16x8, true>},
     {Op::i32x4_extadd_pairwise_i16x8_u, add_pairwise<i16x8, false>},
     {Op::i16x8_q15mulr_sat_s, q15_multiply},
-    {Op::i16x8_relaxed_q15mulr_s, q15_multiply},
+    {Op::i16x8_relaxed_q15mulr_s, relaxed_q15_multiply},
     {Op::i32x4_dot_i16x8_s, dot_i16x8},
     {Op::i16x8_relaxed_dot_i8x16_i7x16_s, relaxed_dot<false>},
     {Op::i32x4_relaxed_dot_i8x16_i7x16_add_s, relaxed_dot<true>},
@@ -459,9 +496,9 @@ constexpr Row kRows[] = {
     {Op::i32x4_trunc_sat_f32x4_u, unary<f32x4, truncate_sat<false>>},
     {Op::i32x4_trunc_sat_f64x2_s_zero, unary<f64x2, truncate_sat<true>>},
     {Op::i32x4_trunc_sat_f64x2_u_zero, unary<f64x2, truncate_sat<false>>},
-    {Op::i32x4_relaxed_trunc_f32x4_s, unary<f32x4, truncate_sat<true>>},
+    {Op::i32x4_relaxed_trunc_f32x4_s, unary<f32x4, relaxed_truncate>},
     {Op::i32x4_relaxed_trunc_f32x4_u, unary<f32x4, truncate_sat<false>>},
-    {Op::i32x4_relaxed_trunc_f64x2_s_zero, unary<f64x2, truncate_sat<true>>},
+    {Op::i32x4_relaxed_trunc_f64x2_s_zero, unary<f64x2, relaxed_truncate_f64>},
     {Op::i32x4_relaxed_trunc_f64x2_u_zero, unary<f64x2, truncate_sat<false>>},
     {Op::f32x4_convert_i32x4_s, unary<i32x4, cast<B::SIToFP, f32x4>>},
     {Op::f32x4_convert_i32x4_u, unary<i32x4, cast<B::UIToFP, f32x4>>},

@@ -356,6 +356,24 @@ TEST(Api, ConfigurationLimitsAndFeatures) {
 
 constexpr const char* kLoop = R"((module (func (export "f") (loop $l (br $l)))))";
 
+TEST(Api, NansAreCanonicalAndTheProcessorIsChosenWhereTheConfigurationSaysSo) {
+  for (const tenon_tier_t tier : {TENON_TIER_INTERP, TENON_TIER_JIT, TENON_TIER_AOT}) {
+    Config config;
+    config.tier(tier).deterministic_nans().deterministic_relaxed_simd();
+    ASSERT_TRUE(config.cpu("x86-64-v2"));
+    EXPECT_EQ(config.cpu("pdp-11").error().kind(), TENON_ERROR_USAGE);
+    Engine engine(config);
+    Linker linker(engine);
+    Store store = std::move(Store::make(engine).value());
+    Module m = std::move(from_text(engine, R"((module (func (export "f") (param i64) (result i64)
+      (i64.reinterpret_f64 (f64.sqrt (f64.reinterpret_i64 (local.get 0)))))))")
+                             .value());
+    auto f = linker.instantiate(store, m)->get<int64_t(int64_t)>("f");
+    ASSERT_TRUE(f);
+    EXPECT_EQ((*f)(-0x0007'ffff'ffff'ff00).value(), 0x7ff8'0000'0000'0000);  // a NaN with a payload
+  }
+}
+
 TEST(Api, FuelStopsALoop) {
   Engine engine(Config().fuel());
   Linker linker(engine);

@@ -95,6 +95,29 @@ TEST_F(CliTest, CompilesAndRunsAnArtefactWithoutLlvm) {
   EXPECT_NE(tenon("run " + (dir / "innocent.wasm").string()).status, 0);
 }
 
+TEST_F(CliTest, AnArtefactForOtherOptionsIsRefusedAndSaysWhich) {
+  const std::string hello = program("hello.wat", "(call $print)");
+  const std::string artefact = (dir / "hello.tna").string();
+  const Ran made = tenon("compile --deterministic-nans " + hello);
+  if (made.out.find("no jit part") != std::string::npos) GTEST_SKIP() << made.out;
+  ASSERT_EQ(made.status, 0) << made.out;
+  EXPECT_EQ(tenon("run --deterministic-nans " + artefact).out, "hello\n");
+  EXPECT_EQ(tenon("run --engine=interp " + artefact).out, "hello\n");
+  const Ran other = tenon("run --fuel 1000 " + artefact);
+  EXPECT_EQ(other.status, 1);
+  EXPECT_THAT(other.out, HasSubstr("artefact: compiled without fuel, with deterministic NaNs"));
+}
+
+TEST_F(CliTest, CompilesForTheProcessorThatIsNamed) {
+  const std::string hello = program("hello.wat", "(call $print)");
+  const Ran older = tenon("run --engine=jit --no-cache --cpu x86-64-v2 " + hello);
+  if (older.out.find("no jit part") != std::string::npos) GTEST_SKIP() << older.out;
+  EXPECT_EQ(older.out, "hello\n");
+  const Ran unknown = tenon("run --cpu pdp-11 " + hello);
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.out, HasSubstr("no processor is called \"pdp-11\""));
+}
+
 TEST_F(CliTest, KeepsCompiledCodeForTheNextRun) {
   const std::string hello = program("hello.wat", "(call $print)");
   const std::string with_cache = "XDG_CACHE_HOME=" + (dir / "cache").string() + " ";

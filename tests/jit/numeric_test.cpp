@@ -233,12 +233,9 @@ bool same(const OpInfo& info, const Slot* expected, const Slot* actual) {
   return true;
 }
 
-// Fused or not is the implementation's choice.
-bool relaxed(const OpInfo& info) { return info.text.find("relaxed") != std::string_view::npos; }
-
 void check(const OpInfo& info, const Expected& expected, const Outcome& actual, const std::string& what) {
   ASSERT_EQ(expected.trap, actual.trap) << what;
-  if (expected.trap != TrapCode::none || relaxed(info)) return;
+  if (expected.trap != TrapCode::none) return;
   EXPECT_TRUE(same(info, expected.slots, actual.slots.data()))
       << what
       << fmt::format(": expected {:#x} {:#x}, got {:#x} {:#x}", expected.slots[0].u64_,
