@@ -13,6 +13,7 @@
 #include "jit/codegen/linker.h"
 #include "jit/codegen/target.h"
 #include "jit/lower/func_lowering.h"
+#include "jit/lower/inlining.h"
 #include "jit/lower/plan.h"
 #include "jit/lower/thunks.h"
 
@@ -53,6 +54,7 @@ Result<void> compile_unit(Target& target, const ModulePlan& plan, UnitWork& work
   for (const OsrLoop& loop : work.loops) TRY(FuncLowering(unit, plan, loop).run());
   for (const FuncType* type : work.thunks) lower_thunks(unit, *type);
   if (work.dispatch_tables) define_dispatch_tables(unit, plan);
+  TRY(lower_inline_copies(unit, plan));
   unit.finish();
   if (options.verify_ir) TRY(verify(unit.module()));
   target.set_opt_level(work.opt_level);

@@ -9,7 +9,7 @@
 namespace tenon {
 namespace {
 
-constexpr std::string_view kSectionNames[] = {"functions", "entries",  "lines",  "loops",   "thunks",
+constexpr std::string_view kSectionNames[] = {"functions", "entries",  "lines",  "inlined", "loops", "thunks",
                                               "frames",    "landings", "config", "strings", "code"};
 static_assert(std::size(kSectionNames) == static_cast<size_t>(ImageSection::count));
 
@@ -87,6 +87,7 @@ class Checker {
     TRY(take(ImageSection::functions, view_.functions));
     TRY(take(ImageSection::entries, view_.entries));
     TRY(take(ImageSection::lines, view_.lines));
+    TRY(take(ImageSection::inlined, view_.inlined));
     TRY(take(ImageSection::loops, view_.loops));
     TRY(take(ImageSection::thunks, view_.thunks));
     TRY(take(ImageSection::frames, view_.frames));
@@ -162,6 +163,12 @@ class Checker {
       if (l.pc < pc || l.pc > view_.code.size()) return damaged("the table of lines is damaged");
       pc = l.pc;
     }
+    pc = 0;
+    for (const CodeInlined& i : view_.inlined) {
+      if (i.begin < pc || i.end < i.begin || i.end > view_.code.size() || i.func >= functions_)
+        return damaged("the table of inlined calls is damaged");
+      pc = i.begin;
+    }
     return {};
   }
 
@@ -230,6 +237,7 @@ std::vector<u8> write_image(const ImageParts& parts) {
   put_rows(ImageSection::functions, parts.functions);
   put_rows(ImageSection::entries, parts.entries);
   put_rows(ImageSection::lines, parts.lines);
+  put_rows(ImageSection::inlined, parts.inlined);
   put_rows(ImageSection::loops, parts.loops);
   put_rows(ImageSection::thunks, parts.thunks);
   put_rows(ImageSection::frames, parts.frames);

@@ -26,6 +26,12 @@ struct CodeLine {
   u32 pc;
   u32 wasm_offset;
 };
+// Code in [begin, end) is that of an inlined call of `func`, made by what surrounds it at `call_offset` in the module.
+struct CodeInlined {
+  u32 begin, end;
+  u32 func;  // FuncIdx
+  u32 call_offset;
+};
 struct CodeEntry {
   u32 func;  // FuncIdx
   u32 native_entry;
@@ -62,6 +68,7 @@ enum class ImageSection : u8 {
   functions,
   entries,
   lines,
+  inlined,
   loops,
   thunks,
   frames,
@@ -95,6 +102,7 @@ struct ImageView {
   std::span<const CodeFunction> functions;  // sorted by begin, disjoint
   std::span<const CodeEntry> entries;       // sorted by func
   std::span<const CodeLine> lines;          // sorted by pc
+  std::span<const CodeInlined> inlined;     // sorted by begin, outer before inner
   std::span<const CodeLoop> loops;
   std::span<const CodeThunk> thunks;
   std::span<const CodeFrame> frames;      // of functions and thunks, sorted by begin, disjoint
@@ -115,6 +123,7 @@ struct ImageParts {
   std::vector<CodeFunction> functions;
   std::vector<CodeEntry> entries;
   std::vector<CodeLine> lines;
+  std::vector<CodeInlined> inlined;
   std::vector<CodeLoop> loops;
   std::vector<CodeThunk> thunks;
   std::vector<CodeFrame> frames;

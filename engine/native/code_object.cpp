@@ -73,19 +73,6 @@ CodeObject::~CodeObject() {
   if (base_) munmap(base_, mapped_);
 }
 
-std::optional<TraceFrame> CodeObject::frame_at(u64 pc) const {
-  const u64 offset = pc - reinterpret_cast<u64>(base_);
-  const auto functions = view_.functions;
-  const auto lines = view_.lines;
-  auto f = std::upper_bound(functions.begin(), functions.end(), offset,
-                            [](u64 o, const CodeFunction& fn) { return o < fn.begin; });
-  if (f == functions.begin() || offset >= (--f)->end) return std::nullopt;
-  auto l = std::upper_bound(lines.begin(), lines.end(), offset,
-                            [](u64 o, const CodeLine& line) { return o < line.pc; });
-  const u64 wasm = l != lines.begin() && (--l)->pc >= f->begin ? l->wasm_offset : 0;
-  return TraceFrame{&module_, FuncIdx{f->func}, wasm};
-}
-
 namespace {
 
 // The row of a table sorted by `begin` that holds `offset`.
@@ -97,6 +84,32 @@ const Row* find_row(std::span<const Row> rows, u64 offset) {
 }
 
 }  // namespace
+
+const CodeFunction* CodeObject::function_at(u64 offset) const { return find_row(view_.functions, offset); }
+
+void CodeObject::append_frames(u64 pc, std::vector<TraceFrame>& out) const {
+  const u64 offset = pc - reinterpret_cast<u64>(base_);
+  const CodeFunction* f = function_at(offset);
+  if (!f) return;
+  const size_t first = out.size();
+  TraceFrame frame{&module_, FuncIdx{f->func}, 0};
+  // Inlined calls that hold the address, outermost first.
+  const auto inlined = view_.inlined;
+  auto begins_after = [](const CodeInlined& i, u64 o) { return i.begin < o; };
+  auto call = std::lower_bound(inlined.begin(), inlined.end(), u64{f->begin}, begins_after);
+  for (; call != inlined.end() && call->begin <= offset; ++call) {
+    if (offset >= call->end) continue;
+    frame.offset = call->call_offset;
+    out.push_back(frame);
+    frame.function = FuncIdx{call->func};
+  }
+  const auto lines = view_.lines;
+  auto line =
+      std::upper_bound(lines.begin(), lines.end(), offset, [](u64 o, const CodeLine& l) { return o < l.pc; });
+  frame.offset = line != lines.begin() && (--line)->pc >= f->begin ? line->wasm_offset : 0;
+  out.push_back(frame);
+  std::reverse(out.begin() + static_cast<std::ptrdiff_t>(first), out.end());
+}
 
 const CodeFrame* CodeObject::frame_of(u64 return_address) const {
   return find_row(view_.frames, return_address - 1 - reinterpret_cast<u64>(base_));

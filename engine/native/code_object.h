@@ -34,8 +34,11 @@ class CodeObject {
   std::span<const CodeLoop> loops() const { return view_.loops; }
   std::span<const CodeThunk> thunks() const { return view_.thunks; }
   std::string_view key(const CodeThunk& t) const { return view_.text(t.key_offset, t.key_size); }
-  // The Wasm frame that executes the instruction holding `pc`; nothing for thunks.
-  std::optional<TraceFrame> frame_at(u64 pc) const;
+  // Appends the Wasm frames that execute the instruction holding `pc`, innermost first: more than one where calls were
+  // inlined, none in thunks.
+  void append_frames(u64 pc, std::vector<TraceFrame>& out) const;
+  // Whether `pc` is in a function, not in a thunk.
+  bool in_function(u64 pc) const { return function_at(pc - reinterpret_cast<u64>(base_)) != nullptr; }
   // What unwinding needs, by return address; null: no row. See code_image.h.
   const CodeFrame* frame_of(u64 return_address) const;
   const CodeLanding* landing_of(u64 return_address) const;
@@ -45,6 +48,7 @@ class CodeObject {
  private:
   explicit CodeObject(const Module& module) : module_(module) {}
   void announce();
+  const CodeFunction* function_at(u64 offset) const;
 
   const Module& module_;
   std::vector<u8> owned_;              // of load()

@@ -206,8 +206,9 @@ void append_compiled(std::span<const u64> code, std::vector<Key>& out) {
   for (const u64 pc : code) {
     const RangeSet::Node* node = code_ranges().find(pc);
     if (!node || out.size() >= kMostFrames) continue;
-    if (const auto frame = static_cast<const CodeObject*>(node->payload.load())->frame_at(pc))
-      out.emplace_back(frame->module, frame->function.value);
+    std::vector<TraceFrame> frames;
+    static_cast<const CodeObject*>(node->payload.load())->append_frames(pc, frames);
+    for (const TraceFrame& f : frames) out.emplace_back(f.module, f.function.value);
   }
 }
 

@@ -22,13 +22,26 @@ extern "C" void __asan_handle_no_return();
 
 namespace tenon {
 
+namespace {
+
+bool holds(const TraceFrame& frame, u64 offset) {
+  const Function& f = frame.module->functions[frame.function.value];
+  return offset >= f.offset && offset - f.offset < f.body.size();
+}
+
+}  // namespace
+
 void append_frame(TrapRecord& record, u64 pc, u64 known_offset) {
   const RangeSet::Node* node = code_ranges().find(pc);
   if (!node) return;
-  auto frame = static_cast<const CodeObject*>(node->payload.load())->frame_at(pc);
-  if (!frame) return;
-  if (known_offset != 0) frame->offset = known_offset;
-  record.frames.push_back(*frame);
+  auto& frames = record.frames;
+  const size_t first = frames.size();
+  static_cast<const CodeObject*>(node->payload.load())->append_frames(pc, frames);
+  if (first == frames.size() || known_offset == 0) return;
+  // What an inlined call surrounds may yet be its caller's.
+  while (first + 1 < frames.size() && !holds(frames[first], known_offset))
+    frames.erase(frames.begin() + static_cast<std::ptrdiff_t>(first));
+  frames[first].offset = known_offset;
 }
 
 namespace {
@@ -131,7 +144,7 @@ void overflow(Registers& registers) {
 // Whether `pc` is in a compiled function, where the frame pointer leads to the entry stub. In thunks it may not.
 bool in_function(u64 pc) {
   const RangeSet::Node* node = code_ranges().find(pc);
-  return node && static_cast<const CodeObject*>(node->payload.load())->frame_at(pc);
+  return node && static_cast<const CodeObject*>(node->payload.load())->in_function(pc);
 }
 
 void on_fault(int signal, siginfo_t* info, void* context) {

@@ -28,8 +28,8 @@ struct NativeFrame {
 // Ends the innermost activation with a status that the store has been told of. Adds the compiled frames from
 // `frame` on to the store's trap record; null: none.
 [[noreturn]] void leave_with(StoreContext* store, const NativeFrame* frame, Status status);
-// Adds the Wasm frame that executes at `pc`; nothing when that is not compiled Wasm code. `known_offset`: the
-// instruction, where that is known better than from tables, else 0.
+// Adds the Wasm frames that execute at `pc` (more than one where calls were inlined); nothing when that is not compiled
+// Wasm code. `known_offset`: the instruction, where that is known better than from tables, else 0.
 void append_frame(TrapRecord& record, u64 pc, u64 known_offset);
 
 // Installs the process's SIGSEGV and SIGBUS handler once. A fault whose code address is in code_ranges() and

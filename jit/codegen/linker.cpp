@@ -101,10 +101,19 @@ std::optional<OsrLoop> parse_loop(std::string_view name) {
   return loop;
 }
 
+// "i12": a copy for inlining.
+std::optional<FuncIdx> parse_copy(std::string_view name) {
+  FuncIdx f;
+  const char* end = name.data() + name.size();
+  if (!name.starts_with('i') || std::from_chars(name.data() + 1, end, f.value).ptr != end)
+    return std::nullopt;
+  return f;
+}
+
 }  // namespace
 
-// Names: f<FuncIdx>, array.<key>, native.<key>; of on-stack replacement o<FuncIdx>.<offset> and loop.o…; others
-// are the unit's own.
+// Names: f<FuncIdx>, array.<key>, native.<key>; i<FuncIdx> of copies that were not inlined; of on-stack replacement
+// o<FuncIdx>.<offset> and loop.o…; others are the unit's own.
 void ObjectLinker::add_function(const std::string& name, u64 offset, u64 size) {
   const auto begin = static_cast<u32>(offset);
   u32 index = 0;
@@ -113,6 +122,8 @@ void ObjectLinker::add_function(const std::string& name, u64 offset, u64 size) {
   if (name.starts_with('f') && std::from_chars(name.data() + 1, end, index).ptr == end) {
     parts_.functions.push_back({begin, static_cast<u32>(offset + size), index});
     parts_.entries.push_back({index, begin});
+  } else if (const auto copied = parse_copy(name)) {
+    parts_.functions.push_back({begin, static_cast<u32>(offset + size), copied->value});
   } else if (const auto loop = parse_loop(rest); loop && name.starts_with('o')) {
     parts_.functions.push_back({begin, static_cast<u32>(offset + size), loop->function.value});
   } else if (name.starts_with("loop.o")) {
@@ -191,10 +202,35 @@ Result<void> ObjectLinker::copy_and_relocate(const Object& object) {
   return {};
 }
 
+// Ranges of code that came out of inlined calls, from the debug information's tree.
+Result<void> ObjectLinker::collect_inlined(const Object& object, const llvm::DWARFDie& parent, u32 depth) {
+  for (const llvm::DWARFDie& die : parent.children()) {
+    const bool inlined = die.getTag() == llvm::dwarf::DW_TAG_inlined_subroutine;
+    if (inlined) {
+      const char* name = die.getSubroutineName(llvm::DINameKind::ShortName);
+      const auto callee = parse_copy(name ? name : "");
+      auto ranges = die.getAddressRanges();
+      if (!ranges) return link_error(ranges.takeError());
+      const u64 call = llvm::dwarf::toUnsigned(die.find(llvm::dwarf::DW_AT_call_line), 0);
+      for (const auto& range : *ranges) {
+        if (!callee || range.SectionIndex >= object.sections.size() || !object.sections[range.SectionIndex])
+          continue;
+        const u64 base = *object.sections[range.SectionIndex];
+        inlined_.push_back({{static_cast<u32>(base + range.LowPC), static_cast<u32>(base + range.HighPC),
+                             callee->value, static_cast<u32>(call)},
+                            depth});
+      }
+    }
+    TRY(collect_inlined(object, die, depth + inlined));
+  }
+  return {};
+}
+
 // Lines of the debug information are offsets in the Wasm module.
 Result<void> ObjectLinker::collect_lines(const Object& object) {
   auto dwarf = llvm::DWARFContext::create(*object.file);
   for (const auto& unit : dwarf->compile_units()) {
+    TRY(collect_inlined(object, unit->getUnitDIE(false), 0));
     const auto* table = dwarf->getLineTableForUnit(unit.get());
     if (!table) continue;
     for (const auto& row : table->Rows) {
@@ -239,6 +275,9 @@ Result<ImageParts> ObjectLinker::link() {
     TRY(collect_unwinding(o));
   }
   sort_lines();
+  std::ranges::sort(inlined_, {},
+                    [](const Inlined& i) { return std::tuple(i.row.begin, ~i.row.end, i.depth); });
+  for (const Inlined& i : inlined_) parts_.inlined.push_back(i.row);
   std::ranges::sort(parts_.frames, {}, &CodeFrame::begin);
   std::ranges::sort(parts_.landings, {}, &CodeLanding::begin);
   return std::move(parts_);

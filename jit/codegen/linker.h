@@ -2,6 +2,7 @@
 // code and read-only data, applies relative relocations, collects functions and lines. Knows what LLVM emits
 // for x86-64 ELF and refuses the rest. Maps nothing: that is CodeObject's business.
 #pragma once
+#include <llvm/DebugInfo/DWARF/DWARFDie.h>
 #include <llvm/Object/ELFObjectFile.h>
 #include <llvm/Support/MemoryBuffer.h>
 
@@ -37,6 +38,7 @@ class ObjectLinker {
   Result<void> relocate(const Object& object, const llvm::object::RelocationRef& relocation, u64 section);
   Result<std::optional<u64>> find(const Object& object, const llvm::object::ELFSymbolRef& symbol) const;
   Result<void> collect_lines(const Object& object);
+  Result<void> collect_inlined(const Object& object, const llvm::DWARFDie& parent, u32 depth);
   Result<void> collect_unwinding(const Object& object);
 
   void sort_lines();
@@ -49,6 +51,11 @@ class ObjectLinker {
   };
   std::vector<Object> objects_;
   std::vector<Row> rows_;
+  struct Inlined {
+    CodeInlined row;
+    u32 depth;
+  };
+  std::vector<Inlined> inlined_;
   ImageParts parts_;
   std::unordered_map<std::string, u64> symbols_;  // global ones: offsets in the code
   struct Thunk {

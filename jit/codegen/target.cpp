@@ -17,6 +17,7 @@
 
 #include "jit/codegen/ordered_accesses.h"
 #include "jit/passes/in_bounds.h"
+#include "jit/passes/inline_small.h"
 #include "jit/passes/stack_check.h"
 
 namespace tenon::jit {
@@ -24,8 +25,8 @@ namespace {
 
 // By optimisation level. Guests come from optimising compilers: measured on C kernels, what pays is turning
 // locals into values, removing what Wasm's stack code and its address arithmetic repeat, and hoisting out of
-// loops; the long pipeline of level 3 is for code that nobody optimised before. No pass may look across
-// functions: each keeps its frame in backtraces. No loop-idiom: it would call memset, which is not in the
+// loops; the long pipeline of level 3 is for code that nobody optimised before. Passes work on functions: inlining comes before
+// them (inline_small.h). No loop-idiom: it would call memset, which is not in the
 // helper table.
 constexpr const char* kPipelines[] = {
     "",
@@ -110,9 +111,15 @@ void Target::optimise(llvm::Module& module) {
     passes.addPass(InBoundsPass());
     return true;
   });
-  llvm::FunctionPassManager passes;
-  if (!pipeline.empty())
-    if (auto error = builder.parsePassPipeline(passes, pipeline)) llvm::report_fatal_error(std::move(error));
+  auto add = [&builder](llvm::FunctionPassManager& passes, llvm::StringRef text) {
+    if (text.empty()) return;
+    if (auto error = builder.parsePassPipeline(passes, text)) llvm::report_fatal_error(std::move(error));
+  };
+  llvm::FunctionPassManager cleaning, passes;
+  add(cleaning, kPipelines[1]);
+  inline_small_functions(module, [&](llvm::Function& f) { cleaning.run(f, functions); });
+  functions.clear();
+  add(passes, pipeline);
   passes.addPass(StackCheckPass());
   for (llvm::Function& f : module)
     if (!f.isDeclaration()) passes.run(f, functions);

@@ -3,6 +3,7 @@
 
 #include "engine/runtime/host_func.h"
 #include "jit/lower/func_lowering.h"
+#include "jit/lower/inlining.h"
 #include "jit/lower/native_call.h"
 
 namespace tenon::jit {
@@ -212,7 +213,8 @@ V referenced_callee(L& l) {
 void lower_call(L& l, const Instr& i) {
   const FuncIdx f{i.index};
   if (l.wasm().is_imported(f) && l.plan().native_import[f.value]) return l.call_host(f);
-  const Target t = direct_target(l, f);
+  llvm::Function* copy = inline_copy(l.unit(), l.plan(), l.func(), f);
+  const Target t = copy ? Target{copy, l.vm()} : direct_target(l, f);
   l.call_native(l.wasm().func_type(f), t.entry, t.context);
 }
 

@@ -16,10 +16,12 @@ llvm::CallBase* FuncLowering::call_or_invoke(llvm::FunctionType* type, Value tar
     auto* call = b_.CreateCall(type, target, args);
     // Never a jump, so that endless recursion meets the stack check and backtraces are whole.
     call->setTailCallKind(llvm::CallInst::TCK_NoTail);
+    call->addFnAttr(llvm::Attribute::NoMerge);  // two calls stay two places of a backtrace
     return call;
   }
   llvm::BasicBlock* next = new_block();
   auto* invoke = b_.CreateInvoke(type, target, next, landing_of(*g), args);
+  invoke->addFnAttr(llvm::Attribute::NoMerge);
   continue_in(next);
   return invoke;
 }

@@ -56,6 +56,16 @@ FuncLowering::FuncLowering(Unit& unit, const ModulePlan& plan, FuncIdx func)
       fn_(declare_function(unit, plan, func)),
       b_(unit.context()) {}
 
+FuncLowering::FuncLowering(Unit& unit, const ModulePlan& plan, FuncIdx func, llvm::Function& copy)
+    : unit_(unit),
+      plan_(plan),
+      func_(func),
+      type_(plan.module->func_type(func)),
+      signature_(unit.context(), type_),
+      fn_(&copy),
+      b_(unit.context()),
+      will_be_inlined_(true) {}
+
 Result<void> FuncLowering::run() {
   const Function& f = wasm().functions[func_.value];
   CodeReader reader(wasm(), f.body, f.offset);
@@ -107,6 +117,8 @@ Result<void> FuncLowering::prologue(CodeReader& reader) {
   std::vector<LocalRun> runs;
   if (!reader.read_locals(runs)) return std::unexpected(*reader.error());
   subprogram_ = unit_.subprogram(fn_);
+  offset_ = wasm().functions[func_.value].offset;
+  locate(will_be_inlined_);
   entry_ = new_block("entry");
   switch_to(entry_);
   vm_ = fn_->getArg(0);
@@ -181,12 +193,15 @@ void FuncLowering::check_interrupt() {
   }
 }
 
+// Lines of the debug information are offsets in the module.
+void FuncLowering::locate(bool in_backtraces) {
+  b_.SetCurrentDebugLocation(in_backtraces ? llvm::DebugLoc(llvm::DILocation::get(
+                                                 unit_.context(), static_cast<u32>(offset_), 0, subprogram_))
+                                           : llvm::DebugLoc());
+}
+
 void FuncLowering::step(const Instr& instr) {
-  // Lines of the debug information are offsets in the module.
-  b_.SetCurrentDebugLocation(
-      in_backtraces(instr.op)
-          ? llvm::DebugLoc(llvm::DILocation::get(unit_.context(), static_cast<u32>(offset_), 0, subprogram_))
-          : llvm::DebugLoc());
+  locate(will_be_inlined_ || in_backtraces(instr.op));
   const Op op = plan_.options.deterministic_simd ? deterministic_form(instr.op) : instr.op;
   lowering_of(op)(*this, instr);
   if (const NanResult shape = nan_result(op); shape != NanResult::none && plan_.options.deterministic_nans)

@@ -41,6 +41,8 @@ class FuncLowering {
   using Value = llvm::Value*;
 
   FuncLowering(Unit& unit, const ModulePlan& plan, FuncIdx func);
+  // A copy of the function, for inlining.
+  FuncLowering(Unit& unit, const ModulePlan& plan, FuncIdx func, llvm::Function& copy);
   // The variant that begins at a loop's head with the interpreter's frame, and its entry.
   FuncLowering(Unit& unit, const ModulePlan& plan, const OsrLoop& loop);
   // Defines the function in the unit. Errors only when the code does not decode (callers pass validated
@@ -154,6 +156,7 @@ class FuncLowering {
   Unit& unit() { return unit_; }
   const ModulePlan& plan() const { return plan_; }
   const Module& wasm() const { return *plan_.module; }
+  FuncIdx func() const { return func_; }
   llvm::Function* fn() { return fn_; }
   Value vm() { return vm_; }
   Value store_context() { return store_context_; }
@@ -175,6 +178,7 @@ class FuncLowering {
   void declare_locals(const std::vector<LocalRun>& runs);
   void find_hints();
   void declare_local(ValType type, Value initial);
+  void locate(bool in_backtraces);
   void step(const Instr& instr);
   void skip(const Instr& instr);
   void check_stack();
@@ -221,6 +225,7 @@ class FuncLowering {
   llvm::BasicBlock* leave_frame_ = nullptr;  // goes on unwinding in the caller
   u64 offset_ = 0;                           // of the instruction being lowered
   bool reachable_ = true;
+  bool will_be_inlined_ = false;  // then every instruction says where it comes from
 
   // On-stack replacement (osr_lowering.cpp): the function is lowered as always, but control comes in at the
   // loop's head. Values made before it do not dominate what follows, so operands below each label go through

@@ -176,6 +176,7 @@ ModulePlan::ModulePlan(const CompileRequest& request)
     : module(request.module),
       layout(*request.module),
       options{request.options, request.config.checks},
+      decode(request.decode),
       has_fma(request.options.cpu().has(CpuFeature::fma)),
       memories(request.config.memories),
       compiled(request.module->functions.size()),

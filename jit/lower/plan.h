@@ -19,6 +19,7 @@ struct ModulePlan {
   const Module* module;
   VMLayout layout;
   PlanOptions options;
+  DecodeOptions decode;
   bool has_fma;
   std::vector<MemoryPlan> memories;
   std::vector<bool> compiled;  // by function index: in this image; the others are called through their

@@ -299,7 +299,7 @@ void relaxed_madd(L& l, const Instr& i) {
   V slots = l.slot_buffer(6);
   const V operands[] = {x, y, z};
   for (u64 k = 0; k < 3; ++k)
-    b.CreateAlignedStore(operands[k], l.unit().offset(b, slots, k * sizeof(V128)), llvm::Align(8));
+    b.CreateAlignedStore(operands[k], l.unit().offset(b, slots, k * 2 * sizeof(Slot)), llvm::Align(8));
   l.call_helper(Helper::relaxed_madd, {slots, l.i32(static_cast<u32>(i.op))});
   push(l, b.CreateAlignedLoad(x->getType(), slots, llvm::Align(8)));
 }

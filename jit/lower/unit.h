@@ -7,6 +7,7 @@
 #include <llvm/IR/Module.h>
 
 #include <initializer_list>
+#include <map>
 #include <memory>
 
 #include "engine/runtime/helpers.h"
@@ -54,6 +55,9 @@ class Unit {
   // What LLVM wants functions with landing pads to name. Never called: engine/native/unwind.cpp reads tables.
   llvm::Function* personality();
 
+  // Of functions that calls of this unit were lowered to (inlining.h), by function index; null: too large.
+  std::map<u32, llvm::Function*>& inline_copies() { return inline_copies_; }
+
   // Branch weights for a condition that is nearly always false.
   llvm::MDNode* unlikely();
   void finish() { debug_.finalize(); }
@@ -71,6 +75,7 @@ class Unit {
   std::array<llvm::MDNode*, static_cast<size_t>(AliasClass::count)> alias_tags_{};
   llvm::MDNode* empty_node_;
   llvm::Function* raise_ = nullptr;
+  std::map<u32, llvm::Function*> inline_copies_;
 };
 
 }  // namespace tenon::jit

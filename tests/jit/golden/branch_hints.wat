@@ -1,7 +1,7 @@
 ;; Branch hints become weights.
 ;; RUN: levels=0,1,2
 (module
-  (func $g)
+  (func $g (loop))  ;; not inlined
   ;; IR-LABEL: define {{.*}} @f1(
   ;; IR: br i1 {{.*}} !prof
   (func (export "hinted") (param i32)
