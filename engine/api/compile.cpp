@@ -104,11 +104,10 @@ tenon_error_t* load(tenon_engine_t* engine, Result<std::shared_ptr<const Artefac
 }  // namespace
 
 Result<std::vector<u8>> api::artefact_of(const tenon_config& config, const Module& module) {
-  const CpuFeatures cpu = host_cpu_features();
   const auto code = module.code().objects();
   if (code.empty() && config.options.tier != EngineOptions::Tier::interp)
-    if (auto compiled = compile_module(config, module, cpu, 0)) return compiled;
-  return write_artefact(module.bytes(), code, {cpu, config.opt_level});
+    if (auto compiled = compile_module(config, module, config.cpu, 0)) return compiled;
+  return write_artefact(module.bytes(), code, {host_cpu_features(), config.opt_level});
 }
 
 Result<std::shared_ptr<const Module>> api::new_module(const tenon_engine& engine, std::span<const u8> bytes,
