@@ -570,8 +570,8 @@ class Lowering {
       if (bias == nullptr) return false;
       r.bias = *bias;
     }
-    const auto chain = sums ? std::nullopt : TENON_TRY(chain_after(node));
-    const bool fused = chain && fuse_chain(*chain, r);
+    const auto chain = sums ? TENON_TRY(scaled_sums(node, channels, r)) : TENON_TRY(chain_after(node));
+    const bool fused = chain && (sums || fuse_chain(*chain, r));
     if (!fused && r.y_zero != 0) r.post_ops.push_back({false, dnnl::algorithm::eltwise_round, 0, 0, 0});
     auto made = lower_quantized_convolution(r);
     if (!made) return false;
@@ -582,6 +582,67 @@ class Lowering {
                    std::vector{Operand{}, constant_operand(r.weights), constant_operand(r.bias), Operand{}},
                    fused ? chain->end : node.out[0]));
     return true;
+  }
+
+  // The constant operand of a node on `of`: one real number, or one for each channel of the result.
+  const Tensor* channel_constant(const FlatNode* node, Op op, std::int32_t of, std::int64_t channels) {
+    if (node == nullptr || node->node->op != op || node->in.size() != 2 || node->in[0] == node->in[1])
+      return nullptr;
+    const auto* constant = model_constant(*node, node->in[0] == of ? 1 : 0);
+    const auto& dims = value(node->out[0]).operand.dims;
+    if (constant == nullptr || constant->type() != DataType::f32 || !(dims == value(of).operand.dims))
+      return nullptr;
+    if (constant->count() == 1) return constant;
+    const auto& own = constant->dims();
+    const auto rest = dims.size() - 1;  // of the dimensions from the channels on
+    const bool lies_there =
+        own.size() >= rest && own.size() <= dims.size() && own[own.size() - rest] == channels;
+    return lies_there && constant->count() == channels ? constant : nullptr;
+  }
+
+  // What follows 32-bit sums and can be the convolution's own work: a conversion to reals, a scale, a constant for each
+  // channel, a function.
+  Result<std::optional<ByteChain>> scaled_sums(const FlatNode& node, std::int64_t channels,
+                                               QuantizedRequest& r) {
+    auto* cast = only_user(node.out[0]);
+    if (cast == nullptr || cast->node->op != Op::Cast || value(cast->out[0]).operand.type != DataType::f32)
+      return std::nullopt;
+    auto* scaled = only_user(cast->out[0]);
+    const auto* scales = channel_constant(scaled, Op::Mul, cast->out[0], channels);
+    if (scales == nullptr) return std::nullopt;
+    for (std::int64_t i = 0; i < scales->count(); ++i) r.scales.push_back(In<float>{scales->data()}[i]);
+    if (std::ranges::find(r.scales, 0.0f) != r.scales.end()) {
+      r.scales.clear();
+      return std::nullopt;
+    }
+    r.output.type = DataType::f32;
+    ByteChain chain{{cast, scaled}, scaled->out[0], {}};
+    auto* added = only_user(chain.end);
+    if (const auto* terms = channel_constant(added, Op::Add, chain.end, channels)) {
+      // The convolution scales its bias, too.
+      r.bias = TENON_TRY(cache_.get("bias of sums " + cache_.name_of(*node.node), [&]() -> Result<Tensor> {
+        auto bias = TENON_TRY(Tensor::allocate(DataType::f32, {channels}));
+        for (std::int64_t i = 0; i < channels; ++i) {
+          const auto term = In<float>{terms->data()}[terms->count() == 1 ? 0 : i];
+          Out<float>{bias.mutable_data()}.set(
+              i, term / r.scales[r.scales.size() == 1 ? 0 : static_cast<std::size_t>(i)]);
+        }
+        return bias;
+      }));
+      chain.nodes.push_back(added);
+      chain.end = added->out[0];
+    }
+    auto* function = only_user(chain.end);
+    if (function == nullptr ||
+        (family(function->node->op) != "unary" && family(function->node->op) != "clip"))
+      return chain;
+    const auto operands = operands_of(*function);
+    const auto ops = eltwise_post_ops(*function->node, operands);
+    if (ops.empty() || value(function->out[0]).operand.type != DataType::f32) return chain;
+    r.post_ops = ops;
+    chain.nodes.push_back(function);
+    chain.end = function->out[0];
+    return chain;
   }
 
   static Operand constant_operand(const Tensor& tensor) {

@@ -105,6 +105,8 @@ Result<std::shared_ptr<const Model>> compile(Graph graph, CompileOptions options
     };
     if (has(Op::Transpose)) graph = TENON_TRY(sink_transposes(graph, options.limits));
     if (has(Op::QuantizeLinear)) graph = TENON_TRY(fold_quantization(graph, options.limits));
+    if (has(Op::DequantizeLinear) && has(Op::Conv) && has_integer_primitives())
+      graph = TENON_TRY(fold_into_integer_sums(graph, options.limits));
     auto impl = std::make_unique<internal::ModelImpl>(std::move(graph), std::move(options));
     TENON_TRY(impl->prepare());
     return std::shared_ptr<const Model>(new Model(std::move(impl)));

@@ -16,6 +16,13 @@ Result<Graph> fold_quantization(const Graph& graph, const Limits& limits);
 /// have none between operators. Nodes of subgraphs stay as they are.
 Result<Graph> sink_transposes(const Graph& graph, const Limits& limits);
 
+/// Convolutions of quantised operands whose result stays real (no QuantizeLinear follows) become ConvInteger, a conversion
+/// and a scale, in the graph that fold_quantization leaves. Nodes of subgraphs stay as they are.
+Result<Graph> fold_into_integer_sums(const Graph& graph, const Limits& limits);
+
+/// Whether this oneDNN and processor compute 8-bit products exactly; otherwise plain loops would.
+bool has_integer_primitives();
+
 /// The same graph without the shapes that its file declares for inputs, for files that declare wrong ones.
 Result<Graph> without_input_shapes(const Graph& graph, const Limits& limits);
 

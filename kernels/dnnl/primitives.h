@@ -59,12 +59,12 @@ LayoutResult lower_concat(const LayoutRequest& request);
 /// plus y_zero, saturated.
 struct QuantizedRequest {
   const Node& node;
-  Operand x;                  // u8 or i8
-  Operand x_zero;             // a scalar of x's type; may be computed at run time
-  Tensor weights;             // i8: what is left of w when `w_shift` is taken from it
-  std::int32_t w_shift = 0;   // products only: w = weights + w_shift
-  Operand w_zero;             // products only: absent, one, or one for each column, of w's type
-  Tensor bias;                // i32, one for each channel; undefined: none (convolutions only)
+  Operand x;                 // u8 or i8
+  Operand x_zero;            // a scalar of x's type; may be computed at run time
+  Tensor weights;            // i8: what is left of w when `w_shift` is taken from it
+  std::int32_t w_shift = 0;  // products only: w = weights + w_shift
+  Operand w_zero;            // products only: absent, one, or one for each column, of w's type
+  Tensor bias;  // i32, or f32 where the result is; one for each channel; undefined: none (convolutions only)
   std::vector<float> scales;  // one, or one for each output channel or column; empty: sums are the result
   std::int32_t y_zero = 0;
   TensorDesc output;

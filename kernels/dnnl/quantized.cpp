@@ -6,6 +6,7 @@
 #include "kernels/dnnl/internal.h"
 #include "kernels/element.h"
 #include "kernels/ops/requantize.h"
+#include "kernels/rewrite.h"
 
 namespace tenon::kernels {
 namespace {
@@ -21,8 +22,7 @@ using ByteTypes = TypeList<std::uint8_t, std::int8_t>;
 
 bool is_possible(const QuantizedRequest& r) {
   const bool bytes = r.x.type == DataType::u8 || r.x.type == DataType::i8;
-  return compat::kHasConstantScales && compat::accumulates_exactly() && bytes && product(r.x.dims) > 0 &&
-         product(r.output.dims) > 0;
+  return has_integer_primitives() && bytes && product(r.x.dims) > 0 && product(r.output.dims) > 0;
 }
 
 std::int32_t read_zero(DataType type, const std::byte* from, std::int64_t i = 0) {
@@ -62,6 +62,8 @@ dnnl::primitive_attr convolution_attributes(const QuantizedRequest& r, std::int3
 
 }  // namespace
 
+bool has_integer_primitives() { return compat::kHasConstantScales && compat::accumulates_exactly(); }
+
 LayoutResult lower_quantized_convolution(const QuantizedRequest& r) {
   if (!is_possible(r) || r.x.dims.size() < 3 || r.x.dims.size() > 5) return std::nullopt;
   auto g = onednn::convolution_geometry(r.node, r.x.dims, r.weights.dims(), r.output.dims,
@@ -72,7 +74,7 @@ LayoutResult lower_quantized_convolution(const QuantizedRequest& r) {
                               : r.x_zero.present ? read_zero(r.x.type, r.x_zero.constant.data())
                                                  : 0;
   const auto x_type = *onednn::data_type(r.x.type), y_type = *onednn::data_type(r.output.type);
-  if (r.bias.defined()) g->shape.bias = dense_desc(dnnl::memory::data_type::s32, {r.output.dims[1]});
+  if (r.bias.defined()) g->shape.bias = dense_desc(*onednn::data_type(r.bias.type()), {r.output.dims[1]});
   g->shape.dst = any_desc(y_type, to_dims(r.output.dims));
   std::vector<dnnl::memory::desc> choices;
   if (r.x.layout) choices.push_back(*r.x.layout);

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "kernels/plan.h"
+#include "kernels/rewrite.h"
 #include "tests/nn/guest.h"
 #include "tests/nn/ir_writer.h"
 #include "wasi-nn/formats/detect.h"
@@ -147,59 +148,104 @@ INSTANTIATE_TEST_SUITE_P(Ranges, FakeQuantize,
                                            Steps{2, -1, 1, -1, 1}, Steps{256, 0.3f, 4.1f, 0.3f, 4.1f},
                                            Steps{65536, -4, 4, -4, 4}));
 
-TEST(OpenVino, FakeQuantizedConvolutionIsComputedInIntegers) {
-  Ir ir;
-  constexpr int64_t kIn = 32, kOut = 32, kSide = 8;
-  const int x = ir.parameter("f32", {1, kIn, kSide, kSide});
-  const auto quantized = [&](int from, const Ir::Dims& dims, int levels,
-                             const std::vector<Ir::From>& ranges) {
+// The range of the operand and the padding.
+struct Quantised {
+  float low, high;
+  int pad;
+};
+class FakeQuantizedConvolution : public ::testing::TestWithParam<Quantised> {
+ protected:
+  static constexpr int64_t kChannels = 32, kSide = 8;
+
+  static int quantized(Ir& ir, int from, const Ir::Dims& dims, int levels,
+                       const std::vector<Ir::From>& ranges) {
     std::vector<Ir::From> operands{{from}};
     operands.insert(operands.end(), ranges.begin(), ranges.end());
     return ir.layer("FakeQuantize", "opset1", fmt::format("levels=\"{}\"", levels), operands,
                     {{"FP32", dims}});
-  };
-  const int low = ir.floats({}, {-1.28f}), high = ir.floats({}, {1.27f});
-  const int input = quantized(x, {1, kIn, kSide, kSide}, 256, {{low}, {high}, {low}, {high}});
-  std::vector<uint8_t> codes(static_cast<size_t>(kOut * kIn * 9));
-  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>(i * 37 % 255);
-  const int stored = ir.constant("u8", {kOut, kIn, 3, 3}, codes);
-  const int wide =
-      ir.layer("Convert", "opset1", "destination_type=\"f32\"", {{stored}}, {{"FP32", {kOut, kIn, 3, 3}}});
-  const int zero = ir.floats({1}, {0}), most = ir.floats({1}, {254});
-  const int least_out = ir.floats({kOut, 1, 1, 1}, std::vector<float>(kOut, -0.127f));
-  const int most_out = ir.floats({kOut, 1, 1, 1}, std::vector<float>(kOut, 0.127f));
-  const int weights = quantized(wide, {kOut, kIn, 3, 3}, 255, {{zero}, {most}, {least_out}, {most_out}});
-  const int sums = ir.layer("Convolution", "opset1",
-                            "strides=\"1,1\" dilations=\"1,1\" pads_begin=\"1,1\" pads_end=\"1,1\"",
-                            {{input}, {weights}}, {{"FP32", {1, kOut, kSide, kSide}}});
-  const int bias = ir.floats({1, kOut, 1, 1}, std::vector<float>(kOut, 0.5f));
-  const int biased = ir.layer("Add", "opset1", "", {{sums}, {bias}}, {{"FP32", {1, kOut, kSide, kSide}}});
-  ir.result({ir.layer("ReLU", "opset1", "", {{biased}}, {{"FP32", {1, kOut, kSide, kSide}}})});
-  std::vector<float> values(static_cast<size_t>(kIn * kSide * kSide));
-  for (size_t i = 0; i < values.size(); ++i)
-    values[i] = static_cast<float>(static_cast<int>(i * 29 % 300) - 150) * 0.01f;
-  EXPECT_RUNS(out, ir, {values});
-  std::vector<double> expected;
-  for (int64_t o = 0; o < kOut; ++o) {
-    for (int64_t r = 0; r < kSide; ++r) {
-      for (int64_t c = 0; c < kSide; ++c) {
-        double sum = 0.5;
-        for (int64_t i = 0; i < kIn; ++i) {
-          for (int64_t k = 0; k < 9; ++k) {
-            const int64_t y = r + k / 3 - 1, z = c + k % 3 - 1;
-            if (y < 0 || z < 0 || y >= kSide || z >= kSide) continue;
-            const double code =
-                std::clamp(std::nearbyint(values[static_cast<size_t>((i * kSide + y) * kSide + z)] / 0.01f),
-                           -128.0f, 127.0f);
-            sum += code * 0.01 * (codes[static_cast<size_t>((o * kIn + i) * 9 + k)] - 127) * 0.001;
-          }
-        }
-        expected.push_back(std::max(sum, 0.0));
-      }
-    }
   }
-  expect_near(out[0], expected, 1e-3);
+
+  // Weights (code - 127) / 1000, bias 0.5, ReLU.
+  static Ir network(const Quantised& q, const std::vector<uint8_t>& codes) {
+    Ir ir;
+    const Ir::Dims dims{1, kChannels, kSide, kSide}, filter{kChannels, kChannels, 3, 3};
+    const int64_t side = kSide - 2 + 2 * q.pad;
+    const Ir::Dims result{1, kChannels, side, side};
+    const int x = ir.parameter("f32", dims);
+    const int low = ir.floats({}, {q.low}), high = ir.floats({}, {q.high});
+    const int input = quantized(ir, x, dims, 256, {{low}, {high}, {low}, {high}});
+    const int stored = ir.constant("u8", filter, codes);
+    const int wide =
+        ir.layer("Convert", "opset1", "destination_type=\"f32\"", {{stored}}, {{"FP32", filter}});
+    const int zero = ir.floats({1}, {0}), most = ir.floats({1}, {254});
+    const int least_out = ir.floats({kChannels, 1, 1, 1}, std::vector<float>(kChannels, -0.127f));
+    const int most_out = ir.floats({kChannels, 1, 1, 1}, std::vector<float>(kChannels, 0.127f));
+    const int weights = quantized(ir, wide, filter, 255, {{zero}, {most}, {least_out}, {most_out}});
+    const int sums = ir.layer(
+        "Convolution", "opset1",
+        fmt::format("strides=\"1,1\" dilations=\"1,1\" pads_begin=\"{0},{0}\" pads_end=\"{0},{0}\"", q.pad),
+        {{input}, {weights}}, {{"FP32", result}});
+    const int bias = ir.floats({1, kChannels, 1, 1}, std::vector<float>(kChannels, 0.5f));
+    const int biased = ir.layer("Add", "opset1", "", {{sums}, {bias}}, {{"FP32", result}});
+    ir.result({ir.layer("ReLU", "opset1", "", {{biased}}, {{"FP32", result}})});
+    return ir;
+  }
+};
+
+TEST_P(FakeQuantizedConvolution, MatchesItsDefinition) {
+  const Quantised q = GetParam();
+  std::vector<uint8_t> codes(static_cast<size_t>(kChannels * kChannels * 9));
+  for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>(i * 37 % 255);
+  std::vector<float> values(static_cast<size_t>(kChannels * kSide * kSide));
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<float>(static_cast<int>(i * 29 % 300) - 150) * 0.0103f;
+  EXPECT_RUNS(out, network(q, codes), {values});
+  const double step = (static_cast<double>(q.high) - q.low) / 255;
+  const auto taken = [&](float value) {
+    const double clipped = std::clamp<double>(value, q.low, q.high);
+    return std::nearbyint((clipped - q.low) / step) * step + q.low;
+  };
+  std::vector<double> expected;
+  const int64_t side = kSide - 2 + 2 * q.pad;
+  for (int64_t at = 0; at < kChannels * side * side; ++at) {
+    const int64_t o = at / (side * side), r = at / side % side - q.pad, c = at % side - q.pad;
+    double sum = 0.5;
+    for (int64_t k = 0; k < kChannels * 9; ++k) {
+      const int64_t i = k / 9, y = r + k % 9 / 3, x = c + k % 3;
+      if (y < 0 || x < 0 || y >= kSide || x >= kSide) continue;
+      const double weight = (codes[static_cast<size_t>(o * kChannels * 9 + k)] - 127) * 0.001;
+      sum += taken(values[static_cast<size_t>((i * kSide + y) * kSide + x)]) * weight;
+    }
+    expected.push_back(std::max(sum, 0.0));
+  }
+  expect_near(out[0], expected, 2e-3);
 }
+
+TEST_P(FakeQuantizedConvolution, IsComputedInIntegers) {
+  if (!kernels::has_integer_primitives())
+    GTEST_SKIP() << "no exact 8-bit products on this processor or oneDNN";
+  const Ir ir =
+      network(GetParam(), std::vector<uint8_t>(static_cast<size_t>(kChannels * kChannels * 9), 100));
+  const Source source{ir.xml(), ir.weights};
+  auto imported = import_openvino(model_source(source));
+  ASSERT_TRUE(imported) << imported.error().message;
+  const auto model = kernels::compile(std::move(imported->graph), {});
+  ASSERT_TRUE(model) << model.error().message;
+  const auto context = (*model)->create_context();
+  ASSERT_TRUE(context) << context.error().message;
+  size_t integers = 0;
+  for (const auto& step : (*context)->steps()) {
+    EXPECT_NE(step.op, "Conv");
+    integers += step.op == "ConvInteger" && step.implementation.find("dnnl") != std::string::npos;
+  }
+  EXPECT_GE(integers, 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ranges, FakeQuantizedConvolution,
+                         ::testing::Values(Quantised{-1.28f, 1.27f, 1},    // i8
+                                           Quantised{0, 2.55f, 1},         // u8
+                                           Quantised{-1.2815f, 1.27f, 0},  // a zero between steps
+                                           Quantised{-1.2815f, 1.27f, 1}));
 
 TEST(OpenVino, StridedSliceTakesItsMasks) {
   Ir ir;
