@@ -198,7 +198,7 @@ TEST_P(FakeQuantizedConvolution, MatchesItsDefinition) {
   for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint8_t>(i * 37 % 255);
   std::vector<float> values(static_cast<size_t>(kChannels * kSide * kSide));
   for (size_t i = 0; i < values.size(); ++i)
-    values[i] = static_cast<float>(static_cast<int>(i * 29 % 300) - 150) * 0.0103f;
+    values[i] = static_cast<float>(static_cast<int>(i * 29 % 300) - 150) * 0.01037f;
   EXPECT_RUNS(out, network(q, codes), {values});
   const double step = (static_cast<double>(q.high) - q.low) / 255;
   const auto taken = [&](float value) {
@@ -378,6 +378,74 @@ TEST(OpenVino, GroupedFiltersAreMerged) {
                       {{"FP32", {1, 2, 1, 1}}})});
   EXPECT_RUNS(out, ir, {{1, 2, 3, 4}});
   EXPECT_THAT(out[0], ElementsAre(21, 4300));
+}
+
+// Two boxes that overlap and one that does not; the better one of the two stays.
+TEST(OpenVino, NonMaxSuppressionSortsAndFillsUp) {
+  for (const int opset : {4, 5}) {
+    Ir ir;
+    const int boxes = ir.floats({1, 3, 4}, {0, 0, 1, 1, 0, 0.1f, 1, 1.1f, 0, 5, 1, 6});
+    const int scores = ir.parameter("f32", {1, 2, 3});
+    const int most = ir.constant<int64_t>("i64", {}, {3}), overlap = ir.floats({}, {0.5f}),
+              least = ir.floats({}, {0.2f});
+    std::vector<Ir::Port> ports{{"I64", {6, 3}}};
+    if (opset == 5) ports = {{"I64", {-1, 3}}, {"FP32", {-1, 3}}, {"I64", {1}}};
+    const int nms =
+        ir.layer("NonMaxSuppression", fmt::format("opset{}", opset), "sort_result_descending=\"true\"",
+                 {{boxes}, {scores}, {most}, {overlap}, {least}}, ports);
+    for (size_t i = 0; i < ports.size(); ++i) ir.result({nms, static_cast<int>(i)});
+    EXPECT_RUNS(out, ir, {{0.5f, 0.9f, 0.3f, 0.1f, 0.1f, 0.6f}});
+    std::vector<double> expected{0, 0, 1, 0, 1, 2, 0, 0, 2};
+    if (opset < 5) expected.resize(18, -1);
+    EXPECT_EQ(out[0], expected);
+    if (opset < 5) continue;
+    expect_near(out[1], {0, 0, 0.9, 0, 1, 0.6, 0, 0, 0.3});
+    EXPECT_THAT(out[2], ElementsAre(3));
+  }
+}
+
+// Two anchors, background and one class: decoded boxes, rows by score within the label, then the end.
+TEST(OpenVino, DetectionOutputDecodesAndChooses) {
+  Ir ir;
+  const int told = ir.floats({1, 8}, {0, 0, 0, 0, 1, 0, 0, 0});
+  const int scores = ir.parameter("f32", {1, 4});
+  const int anchors = ir.floats({1, 2, 8}, {0.1f, 0.1f, 0.3f, 0.3f, 0.4f, 0.4f, 0.8f, 0.8f,  //
+                                            0.1f, 0.1f, 0.2f, 0.2f, 0.1f, 0.1f, 0.2f, 0.2f});
+  ir.result({ir.layer("DetectionOutput", "opset1",
+                      "num_classes=\"2\" background_label_id=\"0\" top_k=\"10\" keep_top_k=\"5\" "
+                      "code_type=\"caffe.PriorBoxParameter.CENTER_SIZE\" share_location=\"true\" "
+                      "nms_threshold=\"0.5\" confidence_threshold=\"0.3\" normalized=\"true\"",
+                      {{told}, {scores}, {anchors}}, {{"FP32", {1, 1, 5, 7}}})});
+  EXPECT_RUNS(out, ir, {{0.6f, 0.4f, 0.1f, 0.9f}});
+  std::vector<double> expected{0, 1, 0.9, 0.44, 0.4, 0.84, 0.8, 0, 1, 0.4, 0.1, 0.1, 0.3, 0.3, -1};
+  expected.resize(35, 0);
+  expect_near(out[0], expected);
+}
+
+// A grid of 1 x 2 positions on a picture of 10 x 20.
+TEST(OpenVino, PriorBoxesAreMadeAtLoad) {
+  Ir ir;
+  const int features = ir.parameter("f32", {1, 8, 1, 2}), picture = ir.parameter("f32", {1, 3, 10, 20});
+  const auto size = [&](int of) {
+    const int shape = ir.layer("ShapeOf", "opset3", "output_type=\"i64\"", {{of}}, {{"I64", {4}}});
+    return ir.layer("StridedSlice", "opset1", "begin_mask=\"0\" end_mask=\"0\"",
+                    {{shape}, {ir.ints({2})}, {ir.ints({4})}, {ir.ints({1})}}, {{"I64", {2}}});
+  };
+  const int clustered =
+      ir.layer("PriorBoxClustered", "opset1",
+               "width=\"4\" height=\"2\" step=\"10\" offset=\"0.5\" variance=\"0.1,0.1,0.2,0.2\"",
+               {{size(features)}, {size(picture)}}, {{"FP32", {2, 8}}});
+  const int plain =
+      ir.layer("PriorBox", "opset1",
+               "min_size=\"4\" max_size=\"9\" aspect_ratio=\"4\" flip=\"true\" step=\"10\" offset=\"0.5\"",
+               {{size(features)}, {size(picture)}}, {{"FP32", {2, 32}}});
+  ir.result({clustered});
+  ir.result({plain});
+  EXPECT_RUNS(out, ir, {std::vector<float>(16), std::vector<float>(600)});
+  expect_near(out[0], {0.15, 0.4, 0.35, 0.6, 0.65, 0.4, 0.85, 0.6, 0.1, 0.1, 0.2, 0.2, 0.1, 0.1, 0.2, 0.2});
+  ASSERT_EQ(out[1].size(), 64u);
+  expect_near({out[1].begin(), out[1].begin() + 16},
+              {0.15, 0.3, 0.35, 0.7, 0.1, 0.2, 0.4, 0.8, 0.05, 0.4, 0.45, 0.6, 0.2, 0.1, 0.3, 0.9});
 }
 
 TEST(OpenVino, AutodetectAndBuilders) {

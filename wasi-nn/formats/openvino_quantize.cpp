@@ -58,9 +58,9 @@ Result<std::optional<Ranges>> constant_ranges(LayerImport& layer) {
   return ranges;
 }
 
-std::optional<int32_t> step_of(double zero) {
+std::optional<int32_t> step_of(double zero, double near = kNearStep) {
   const double nearest = std::nearbyint(zero);
-  if (!(std::abs(zero - nearest) <= kNearStep) || nearest < 0 || nearest > 255) return std::nullopt;
+  if (!(std::abs(zero - nearest) <= near) || nearest < 0 || nearest > 255) return std::nullopt;
   return static_cast<int32_t>(nearest);
 }
 
@@ -129,7 +129,8 @@ Result<bool> quantize_computed(LayerImport& layer, const Ranges& r) {
   Parameters in, out;
   for (size_t i = 0; i < r.count; ++i) {
     if (!(r.in_scale(i) > 0) || !(r.out_scale(i) > 0)) return false;
-    const auto in_zero = step_of(r.in_zero(i)), out_zero = step_of(r.out_zero(i));
+    const double near = r.count == 1 ? 0.5 : kNearStep;  // a single zero may lie anywhere, see below
+    const auto in_zero = step_of(r.in_zero(i), near), out_zero = step_of(r.out_zero(i), near);
     if (!in_zero || !out_zero) return false;
     in.scales.push_back(static_cast<float>(r.in_scale(i)));
     in.zeros.push_back(*in_zero);
