@@ -136,6 +136,7 @@ class OneOff {
   }
 
   Expect<void> poll_once(u64 nanoseconds) {
+    if (nanoseconds == 0 && watches_.empty() && pollfds_.back().fd < 0) return {};  // nothing to ask the host
     const timespec t{static_cast<time_t>(nanoseconds / 1'000'000'000),
                      static_cast<long>(nanoseconds % 1'000'000'000)};
     for (pollfd& p : pollfds_) p.revents = 0;

@@ -14,6 +14,7 @@ struct Callback {
   std::vector<ValType> params, results;
   HostFuncDesc desc;
   tenon_callback_t function = nullptr;
+  tenon_slots_callback_t slots_function = nullptr;  // in place of it
   void* env = nullptr;
   void (*finalizer)(void*) = nullptr;
 
@@ -56,11 +57,22 @@ Status call_back(FuncRef* self, Slot* slots) {
   return Status::ok;
 }
 
-bool read_types(const uint8_t* kinds, size_t count, std::vector<ValType>& out) {
+Status call_back_slots(FuncRef* self, Slot* slots) {
+  auto* host = static_cast<HostFunc*>(self->code);
+  const auto* callback = static_cast<const Callback*>(host->data);
+  Store& store = *host->store->store;
+  tenon_caller caller{host, static_cast<tenon_store_t*>(store.embedder())};
+  tenon_error_t* e = callback->slots_function(callback->env, &caller, reinterpret_cast<uint64_t*>(slots));
+  if (e) [[unlikely]]
+    return finish(store, e);
+  return Status::ok;
+}
+
+bool read_types(std::span<const uint8_t> kinds, std::vector<ValType>& out) {
   constexpr ValType kTypes[] = {kI32, kI64, kF32, kF64, kV128};
-  for (size_t i = 0; i < count; ++i) {
-    if (kinds[i] >= std::size(kTypes)) return false;
-    out.push_back(kTypes[kinds[i]]);
+  for (const uint8_t kind : kinds) {
+    if (kind >= std::size(kTypes)) return false;
+    out.push_back(kTypes[kind]);
   }
   return true;
 }
@@ -121,21 +133,49 @@ tenon_linker_t* tenon_linker_new(tenon_engine_t* engine) {
 
 void tenon_linker_delete(tenon_linker_t* linker) { delete linker; }
 
+namespace {
+
+tenon_error_t* define_callback(tenon_linker_t* linker, const char* module, const char* name,
+                               std::span<const uint8_t> params, std::span<const uint8_t> results,
+                               ArrayEntry entry, std::shared_ptr<Callback> def) {
+  if (!read_types(params, def->params) || !read_types(results, def->results))
+    return api::usage_error("host functions take and give numbers and vectors only");
+  def->module = module;
+  def->name = name;
+  def->desc = {def->module, def->name, def->params, def->results, entry, nullptr};
+  linker->linker.define(def->desc, def.get());
+  linker->keep.push_back(std::move(def));
+  return nullptr;
+}
+
+}  // namespace
+
 tenon_error_t* tenon_linker_define_func(tenon_linker_t* linker, const char* module, const char* name,
                                         const uint8_t* params, size_t param_count, const uint8_t* results,
                                         size_t result_count, tenon_callback_t callback, void* env,
                                         void (*finalizer)(void*)) {
   auto def = std::make_shared<Callback>();
-  if (!read_types(params, param_count, def->params) || !read_types(results, result_count, def->results))
-    return api::usage_error("host functions take and give numbers and vectors only");
-  def->module = module;
-  def->name = name;
   def->function = callback;
+  if (tenon_error_t* e = define_callback(linker, module, name, {params, param_count}, {results, result_count},
+                                         &call_back, def))
+    return e;
   def->env = env;
   def->finalizer = finalizer;
-  def->desc = {def->module, def->name, def->params, def->results, &call_back, nullptr};
-  linker->linker.define(def->desc, def.get());
-  linker->keep.push_back(std::move(def));
+  return nullptr;
+}
+
+tenon_error_t* tenon_linker_define_func_slots(tenon_linker_t* linker, const char* module, const char* name,
+                                              const uint8_t* params, size_t param_count,
+                                              const uint8_t* results, size_t result_count,
+                                              tenon_slots_callback_t callback, void* env,
+                                              void (*finalizer)(void*)) {
+  auto def = std::make_shared<Callback>();
+  def->slots_function = callback;
+  if (tenon_error_t* e = define_callback(linker, module, name, {params, param_count}, {results, result_count},
+                                         &call_back_slots, def))
+    return e;
+  def->env = env;
+  def->finalizer = finalizer;
   return nullptr;
 }
 

@@ -351,6 +351,14 @@ TENON_API tenon_error_t* tenon_linker_define_func(tenon_linker_t* linker, const 
                                                   const uint8_t* results, size_t result_count,
                                                   tenon_callback_t callback, void* env,
                                                   void (*finalizer)(void*));
+/* The same without boxing, for signatures that are known when the host is compiled: `slots` holds the arguments, and receives
+ * the results, as in tenon_func_call_slots. */
+typedef tenon_error_t* (*tenon_slots_callback_t)(void* env, tenon_caller_t* caller, uint64_t* slots);
+TENON_API tenon_error_t* tenon_linker_define_func_slots(tenon_linker_t* linker, const char* module,
+                                                        const char* name, const uint8_t* params,
+                                                        size_t param_count, const uint8_t* results,
+                                                        size_t result_count, tenon_slots_callback_t callback,
+                                                        void* env, void (*finalizer)(void*));
 /* Something that lives in a store; the linker then only works with that store. */
 TENON_API tenon_error_t* tenon_linker_define(tenon_linker_t* linker, const char* module, const char* name,
                                              const tenon_extern_t* value);

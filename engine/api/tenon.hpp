@@ -116,32 +116,6 @@ constexpr uint8_t kind_of() {
   else
     return sizeof(T) == 4 ? TENON_I32 : TENON_I64;
 }
-template <Number T>
-T from_val(const tenon_val_t& v) {
-  if constexpr (std::is_same_v<T, float>)
-    return v.of.f32;
-  else if constexpr (std::is_same_v<T, double>)
-    return v.of.f64;
-  else if constexpr (sizeof(T) == 4)
-    return static_cast<T>(v.of.i32);
-  else
-    return static_cast<T>(v.of.i64);
-}
-template <Number T>
-tenon_val_t to_val(T value) {
-  tenon_val_t v{};
-  v.kind = kind_of<T>();
-  if constexpr (std::is_same_v<T, float>)
-    v.of.f32 = value;
-  else if constexpr (std::is_same_v<T, double>)
-    v.of.f64 = value;
-  else if constexpr (sizeof(T) == 4)
-    v.of.i32 = static_cast<int32_t>(value);
-  else
-    v.of.i64 = static_cast<int64_t>(value);
-  return v;
-}
-
 // A slot of tenon_func_call_slots.
 template <Number T>
 uint64_t to_slot(T value) {
@@ -731,28 +705,26 @@ struct HostCall {
       return {kind_of<Value>()};
   }
   template <class F>
-  static tenon_error_t* call(void* env, tenon_caller_t* caller, const tenon_val_t* args, size_t,
-                             tenon_val_t* out, size_t) {
-    return invoke(*static_cast<F*>(env), caller, args, out, std::index_sequence_for<A...>{});
+  static tenon_error_t* call(void* env, tenon_caller_t* caller, uint64_t* slots) {
+    return invoke(*static_cast<F*>(env), caller, slots, std::index_sequence_for<A...>{});
   }
   template <class F, size_t... I>
-  static tenon_error_t* invoke(F& f, tenon_caller_t* caller, const tenon_val_t* args, tenon_val_t* out,
-                               std::index_sequence<I...>) {
-    (void)args, (void)caller;
+  static tenon_error_t* invoke(F& f, tenon_caller_t* caller, uint64_t* slots, std::index_sequence<I...>) {
+    (void)slots, (void)caller;
     auto run = [&]() -> R {
       if constexpr (WithCaller)
-        return f(Caller(caller), from_val<A>(args[I])...);
+        return f(Caller(caller), from_slot<A>(slots[I])...);
       else
-        return f(from_val<A>(args[I])...);
+        return f(from_slot<A>(slots[I])...);
     };
     if constexpr (std::is_void_v<R>) {
       run();
     } else if constexpr (std::is_same_v<R, Value>) {
-      out[0] = to_val<Value>(run());
+      slots[0] = to_slot<Value>(run());
     } else {
       R result = run();
       if (!result) return result.error().release();
-      if constexpr (!std::is_void_v<Value>) out[0] = to_val<Value>(*result);
+      if constexpr (!std::is_void_v<Value>) slots[0] = to_slot<Value>(*result);
     }
     return nullptr;
   }
@@ -777,10 +749,10 @@ class Linker {
     using S = detail::HostSignature<Callable>;
     auto owned = std::make_unique<Callable>(std::move(f));
     static constexpr auto kResults = S::results();
-    tenon_error_t* e =
-        tenon_linker_define_func(get(), module.c_str(), name.c_str(), S::kParams.data(), S::kParams.size(),
-                                 kResults.data(), kResults.size(), &S::template call<Callable>, owned.get(),
-                                 [](void* p) { delete static_cast<Callable*>(p); });
+    tenon_error_t* e = tenon_linker_define_func_slots(get(), module.c_str(), name.c_str(), S::kParams.data(),
+                                                      S::kParams.size(), kResults.data(), kResults.size(),
+                                                      &S::template call<Callable>, owned.get(),
+                                                      [](void* p) { delete static_cast<Callable*>(p); });
     if (!e) owned.release();
     return Result<void>(e);
   }

@@ -2,6 +2,7 @@
 // signal handlers.
 #include "engine/runtime/kick.h"
 
+#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,9 +14,15 @@ namespace {
 constexpr long kFirst = 1, kPeriod = 2'000'000;  // nanoseconds
 
 pid_t this_thread() {
-  static thread_local const pid_t id = gettid();
+  constinit static thread_local pid_t id = 0;
+  if (id == 0) [[unlikely]]
+    id = gettid();
   return id;
 }
+
+// Whether request() can make all threads of the process pass a barrier: enter(), which every call of a host makes, then
+// needs none. Before it is initialised both sides do with the processor's own order.
+const bool can_order_others = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 
 int start_timer(pid_t thread) {
   sigevent event{};
@@ -35,7 +42,11 @@ void delete_timer(int timer) { syscall(SYS_timer_delete, timer); }
 
 // In sequence with the caller's look at the interrupt flag: either it sees the flag, or request() sees the
 // thread.
-void Kick::enter() { thread_.store(this_thread()); }
+void Kick::enter() {
+  if (!can_order_others) return thread_.store(this_thread());
+  thread_.store(this_thread(), std::memory_order_relaxed);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
 
 void Kick::leave() {
   thread_.store(0, std::memory_order_release);
@@ -48,6 +59,7 @@ void Kick::stop() {
 }
 
 void Kick::request() {
+  if (can_order_others) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
   const pid_t thread = thread_.load();
   if (thread == 0 || timer_.load() != kNone) return;
   const int timer = start_timer(thread);

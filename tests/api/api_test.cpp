@@ -194,6 +194,41 @@ TEST_F(ApiTest, HostFunctionsAreLambdas) {
   EXPECT_EQ(calls, 2);
 }
 
+TEST_F(ApiTest, BoxedHostFunctionsTakeVectorsAndAnswerForTheirTypes) {
+  static int finalized;
+  finalized = 0;
+  const uint8_t params[] = {TENON_V128, TENON_I64}, results[] = {TENON_V128, TENON_I32}, none[] = {TENON_REF};
+  const auto answer = [](void* env, tenon_caller_t*, const tenon_val_t* args, size_t arg_count,
+                         tenon_val_t* out, size_t) -> tenon_error_t* {
+    if (*static_cast<bool*>(env)) out[1].kind = TENON_I64;
+    out[0] = args[0];
+    out[0].of.v128[15] = static_cast<uint8_t>(args[1].of.i64);
+    out[1].of.i32 = static_cast<int32_t>(arg_count);
+    return nullptr;
+  };
+  bool lies = false;
+  ASSERT_EQ(tenon_linker_define_func(linker.get(), "env", "f", params, 2, results, 2, answer, &lies,
+                                     [](void*) { ++finalized; }),
+            nullptr);
+  tenon_error_t* refused = tenon_linker_define_func(linker.get(), "env", "g", none, 1, nullptr, 0, answer,
+                                                    &lies, [](void*) { ++finalized; });
+  ASSERT_NE(refused, nullptr);
+  EXPECT_EQ(tenon_error_kind(refused), TENON_ERROR_USAGE);
+  tenon_error_delete(refused);
+  EXPECT_EQ(finalized, 0) << "what was refused stays the caller's";
+  const Instance i = load(R"((module (import "env" "f" (func $f (param v128 i64) (result v128 i32)))
+    (func (export "f") (result i32 i32)
+      (local $n i32)
+      (call $f (v128.const i8x16 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16) (i64.const 77))
+      (local.set $n) (i8x16.extract_lane_u 15) (local.get $n))))");
+  const auto f = *i.get<std::tuple<int32_t, int32_t>()>("f");
+  EXPECT_EQ(f().value(), std::tuple(77, 2));
+  lies = true;
+  auto trapped = f();
+  ASSERT_FALSE(trapped);
+  EXPECT_THAT(trapped.error().message(), HasSubstr("result 1 of env.f must be i32"));
+}
+
 TEST_F(ApiTest, HostFunctionsFailWithAMessageOrEndTheGuest) {
   ASSERT_TRUE(linker.func("env", "fail", []() -> Result<void> { return Error("the disk is on fire"); }));
   ASSERT_TRUE(linker.func("env", "leave", [](int32_t s) -> Result<void> { return Error::exit(s); }));

@@ -123,6 +123,40 @@ TEST_F(FdTest, EveryHostDescriptorIsCloseOnExec) {
   EXPECT_EQ(ours, 3);
 }
 
+TEST_F(FdTest, CallsThatFailLeaveNoHostDescriptorAndGuestsShareNone) {
+  const auto host_descriptors = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+  };
+  std::filesystem::create_symlink("loop", box() / "loop");
+  std::filesystem::create_directories(box() / "a/b");
+  u32 kept;
+  ASSERT_EQ(guest().open(kBox, "f", {.oflags = Guest::kCreat}, &kept), Errno::success);
+  const auto before = host_descriptors();
+  for (const char* path :
+       {"../outside/secret", "loop", "nothing", "a/b/../../..", "f/x", "a/nothing/x", "/", ""}) {
+    EXPECT_NE(guest().open(kBox, path), Errno::success) << path;
+    EXPECT_NE(guest().stat(kBox, path), Errno::success) << path;
+    EXPECT_NE(guest().rename(kBox, path, kBox, "new"), Errno::success) << path;
+    EXPECT_NE(guest().on_path("path_create_directory", kBox, path), Errno::success) << path;
+  }
+  EXPECT_EQ(guest().open(kBox, "a", {.oflags = Guest::kDirectory | Guest::kExcl | Guest::kCreat}),
+            Errno::inval);
+  EXPECT_EQ(host_descriptors(), before);
+  {
+    Guest other({.preopens = {{box().string(), "box"}},
+                 .stdin_ = StdioNull{},
+                 .stdout_ = StdioNull{},
+                 .stderr_ = StdioNull{}});
+    EXPECT_EQ(other.read(kept, nullptr, 16), Errno::badf) << "it is the first guest's";
+    u32 same;
+    ASSERT_EQ(other.open(kBox, "f", {}, &same), Errno::success);
+    EXPECT_EQ(same, kept) << "numbers are each guest's own";
+    EXPECT_EQ(other.call("fd_close", same), Errno::success);
+    EXPECT_EQ(guest().write(kept, "still open"), Errno::success);
+  }
+  EXPECT_EQ(host_descriptors(), before) << "a guest's end closes what it had";
+}
+
 TEST_F(FdTest, RenumberMovesOverAnOpenDescriptor) {
   u32 a, b;
   write_file(box() / "a", "from a");

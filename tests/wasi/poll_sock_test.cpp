@@ -58,6 +58,13 @@ TEST_F(PollTest, AbsoluteTimesInThePastFireAtOnce) {
   EXPECT_EQ(events.size(), 2u);
 }
 
+TEST_F(PollTest, TimersThatAreOverHideNoDescriptorThatIsReady) {
+  u32 fd;
+  ASSERT_EQ(guest().open(kBox, "f", {.oflags = Guest::kCreat}, &fd), Errno::success);
+  EXPECT_EQ(poll(guest(), {clock(1, 1, 0)}).size(), 1u);
+  EXPECT_EQ(poll(guest(), {clock(1, 1, 0), descriptor(2, Eventtype::fd_write, fd)}).size(), 2u);
+}
+
 TEST_F(PollTest, WrongSubscriptionsAreEventsWithAnErrno) {
   Subscription type = clock(3, 0, 0);
   type.type = static_cast<Eventtype>(9);

@@ -164,6 +164,50 @@ TEST_P(SandboxTest, RacesBetweenCheckAndUse) {
   EXPECT_GT(got, 0) << "the race should let some through";
 }
 
+TEST_P(SandboxTest, ChangesWhileFoldersAndLinksSwapPlacesStayInside) {
+  std::filesystem::create_directories(box() / "real");
+  std::filesystem::create_symlink("../outside", box() / "evil");
+  write_file(box() / "mine", "mine");
+  std::atomic<bool> stop = false;
+  std::jthread attacker([&] {
+    const std::string real = box() / "real", evil = box() / "evil";
+    while (!stop)
+      ::syscall(SYS_renameat2, AT_FDCWD, real.c_str(), AT_FDCWD, evil.c_str(), 2 /* RENAME_EXCHANGE */);
+  });
+  const u32 fd = guest().alloc(4), target = guest().put("mine");
+  struct Name {
+    u32 at, size;
+  };
+  const auto name = [&](std::string_view s) { return Name{guest().put(s), static_cast<u32>(s.size())}; };
+  const Name mine = name("mine"), made = name("real/made"), folder = name("real/folder"),
+             link = name("real/link"), hard = name("real/hard"), secret = name("real/secret"),
+             back = name("stolen");
+  int done = 0;
+  for (int i = 0; i < 1000; i++) {
+    const bool all[] = {
+        guest().call("path_open", kBox, 1, made.at, made.size, Guest::kCreat, Guest::kWrite, u64{0}, 0, fd) ==
+            Errno::success,
+        guest().call("path_create_directory", kBox, folder.at, folder.size) == Errno::success,
+        guest().call("path_symlink", target, 4, kBox, link.at, link.size) == Errno::success,
+        guest().call("path_link", kBox, 0, mine.at, mine.size, kBox, hard.at, hard.size) == Errno::success,
+        guest().call("path_rename", kBox, secret.at, secret.size, kBox, back.at, back.size) == Errno::success,
+        guest().call("path_unlink_file", kBox, secret.at, secret.size) == Errno::success,
+        guest().call("path_filestat_set_times", kBox, 1, secret.at, secret.size, u64{1}, u64{1}, 5) ==
+            Errno::success,
+    };
+    if (all[0]) guest().call("fd_close", guest().get<u32>(fd));
+    done += static_cast<int>(std::ranges::count(all, true));
+    EXPECT_FALSE(all[4] || all[5] || all[6]) << "there is no real/secret inside";
+    guest().call("path_unlink_file", kBox, made.at, made.size);
+    guest().call("path_unlink_file", kBox, link.at, link.size);
+    guest().call("path_unlink_file", kBox, hard.at, hard.size);
+    guest().call("path_remove_directory", kBox, folder.at, folder.size);
+  }
+  stop = true;
+  attacker.join();
+  EXPECT_GT(done, 0) << "the race should let some through";
+}
+
 TEST_P(SandboxTest, HardAndSymbolicLinksBetweenPreopensStayLinks) {
   std::filesystem::create_directory(box() / "one");
   std::filesystem::create_directory(box() / "two");
