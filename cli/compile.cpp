@@ -1,7 +1,9 @@
 // `tenon compile`: a module to an artefact, which `tenon run` starts without compiling.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 
 #include "options.h"
@@ -32,13 +34,13 @@ int write_file(const std::string& path, std::string_view bytes) {
     std::ofstream file(temporary, std::ios::binary);
     file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     if (!file.flush()) {
-      complain(fmt::format("cannot write {}", temporary));
+      complain(fmt::format("cannot write {}: {}", path, std::strerror(errno)));
       std::remove(temporary.c_str());
       return kFailed;
     }
   }
   if (std::rename(temporary.c_str(), path.c_str()) == 0) return 0;
-  complain(fmt::format("cannot write {}", path));
+  complain(fmt::format("cannot write {}: {}", path, std::strerror(errno)));
   std::remove(temporary.c_str());
   return kFailed;
 }

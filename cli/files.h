@@ -2,6 +2,8 @@
 #pragma once
 #include <fmt/format.h>
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -17,7 +19,7 @@ inline std::optional<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string bytes(std::istreambuf_iterator<char>(file), {});
   if (file) return bytes;
-  complain(fmt::format("cannot read {}", path));
+  complain(fmt::format("cannot read {}: {}", path, std::strerror(errno)));
   return std::nullopt;
 }
 
@@ -26,7 +28,7 @@ inline int write_file(const std::string& path, std::string_view bytes) {
   std::ofstream file(path, std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (file.flush()) return 0;
-  complain(fmt::format("cannot write {}", path));
+  complain(fmt::format("cannot write {}: {}", path, std::strerror(errno)));
   return kFailed;
 }
 

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <string_view>
 
 #include "commands.h"
@@ -46,6 +47,12 @@ int start(int argc, char** argv) {
   }
   for (const Command& c : kCommands)
     if (c.name == first) return c.main(Args(argv + 2, argv + argc));
+  // What neither is a file nor looks like one or an option was meant as a command.
+  if (first.find_first_of("./-") == first.npos && !std::filesystem::exists(first)) {
+    complain(fmt::format("\"{}\" is neither a command nor a file", first));
+    hint("`tenon --help` lists the commands");
+    return kUsage;
+  }
   return run(Args(argv + 1, argv + argc));
 }
 

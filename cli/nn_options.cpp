@@ -43,17 +43,19 @@ void add_nn_options(CLI::App& app, NnRunOptions& o) {
   app.add_flag("--nn-target-fallback", o.target_fallback, "run models for gpu and tpu on the cpu");
   app.add_option("--nn-cache", o.cache,
                  "FOLDER for packed weights of models (default: the user's cache), or off");
-  app.add_option("--nn-timeout", o.timeout, "end an inference after this many seconds");
+  app.add_option("--nn-timeout", o.timeout, "end an inference after this many seconds")
+      ->transform(not_negative());
   const auto size = [&](const char* name, std::optional<uint64_t>& value, const char* help) {
-    app.add_option(name, value, help)->transform(CLI::AsSizeValue(false));
+    app.add_option(name, value, help)->transform(CLI::AsSizeValue(false))->transform(not_negative());
   };
   size("--nn-max-model", o.max_model_bytes, "largest model that the program may pass, in bytes");
   size("--nn-max-loaded", o.max_loaded_bytes, "all models that it has passed together, in bytes");
   size("--nn-max-tensor", o.max_tensor_bytes, "largest tensor in bytes");
   size("--nn-max-activations", o.max_context_bytes, "memory of one execution context in bytes");
-  app.add_option("--nn-max-operators", o.max_operators, "operators of one model");
-  app.add_option("--nn-max-graphs", o.max_graphs, "graphs that are open at once");
-  app.add_option("--nn-max-contexts", o.max_contexts, "execution contexts that are open at once");
+  app.add_option("--nn-max-operators", o.max_operators, "operators of one model")->check(not_negative());
+  app.add_option("--nn-max-graphs", o.max_graphs, "graphs that are open at once")->check(not_negative());
+  app.add_option("--nn-max-contexts", o.max_contexts, "execution contexts that are open at once")
+      ->check(not_negative());
 }
 
 Result<std::optional<Nn>> make_nn(const Module& module, const NnRunOptions& o,

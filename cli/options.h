@@ -10,6 +10,12 @@
 
 namespace tenon::cli {
 
+// Where CLI11 would take -1 for the largest number.
+inline CLI::Validator not_negative() {
+  return CLI::Validator([](const std::string& text) { return text.starts_with('-') ? "not below 0" : ""; },
+                        "");
+}
+
 // Parses; gives an exit status when the command is done already (help, wrong usage).
 inline std::optional<int> parse(CLI::App& app, const Args& args) {
   try {

@@ -60,10 +60,11 @@ std::optional<int> read_options(const Args& args, RunOptions& o) {
          "print at the end which functions took the time; =perf or =gdb: tell that program the names of "
          "compiled functions (perf record -k mono, perf inject --jit)")
       ->check(CLI::IsMember({"functions", "perf", "gdb"}));
-  app.add_option("--fuel", o.fuel, "trap after about this many instructions");
-  app.add_option("--timeout", o.timeout, "trap after this many seconds");
+  app.add_option("--fuel", o.fuel, "trap after about this many instructions")->check(not_negative());
+  app.add_option("--timeout", o.timeout, "trap after this many seconds")->check(not_negative());
   app.add_option("--max-memory", o.max_memory, "largest linear memory in bytes")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->transform(not_negative());
   app.add_option("--enable", o.enable, "turn a WebAssembly feature on")->allow_extra_args(false);
   app.add_option("--disable", o.disable, "turn a WebAssembly feature off")->allow_extra_args(false);
   if (const auto status = parse(app, args)) return status;
@@ -93,17 +94,24 @@ Dir parse_dir(std::string_view spec) {
   return {host, split == std::string_view::npos ? host : std::string(spec.substr(split + 2)), read_only};
 }
 
-Result<Wasi> make_wasi(const RunOptions& o) {
+// Nothing, after saying so, when an option is wrong.
+std::optional<Wasi> make_wasi(const RunOptions& o) {
   Wasi wasi;
   wasi.arg(o.file);
   if (o.invoke.empty())
     for (const std::string& a : o.guest_args) wasi.arg(a);
   for (const std::string& e : o.env) {
     const size_t split = e.find('=');
-    if (split == 0) return Error("--env wants KEY=VALUE or KEY, not \"" + e + "\"");
+    if (e.empty() || split == 0) {
+      complain(fmt::format("--env wants KEY=VALUE or KEY, not \"{}\"", e));
+      return std::nullopt;
+    }
     const char* const inherited = split == std::string::npos ? std::getenv(e.c_str()) : "";
-    if (!inherited)
-      return Error("--env " + e + ": there is no such variable to pass; --env " + e + "=VALUE sets one");
+    if (!inherited) {
+      complain(fmt::format("--env {}: there is no such variable to pass", e));
+      hint(fmt::format("--env {}=VALUE sets one", e));
+      return std::nullopt;
+    }
     wasi.env(e.substr(0, split), split == std::string::npos ? inherited : e.substr(split + 1));
   }
   for (const std::string& d : o.dirs) {
@@ -290,8 +298,8 @@ int run(const Args& args) {
   const Engine engine(config);
   auto module = load(engine, o);
   if (!module) return report(module.error(), o.file);
-  auto wasi = make_wasi(o);
-  if (!wasi) return report(wasi.error(), o.file);
+  const auto wasi = make_wasi(o);
+  if (!wasi) return kUsage;
   auto nn = make_nn(*module, o.nn, writable_folders(o));
   if (!nn) return report(nn.error(), o.file);
   const auto end = [&](int status) {

@@ -49,7 +49,7 @@ std::optional<std::vector<fs::path>> collect(const std::vector<std::string>& pat
       files.emplace_back(p);
     }
     if (error || !fs::exists(p)) {
-      fmt::print(out, "error: cannot read {}\n", p);
+      fmt::print(out, "tenon: cannot read {}\n", p);
       return std::nullopt;
     }
   }

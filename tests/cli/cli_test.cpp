@@ -235,6 +235,33 @@ TEST_F(CliTest, ErrorsSayWhatToDoNext) {
               HasSubstr("/nowhere/at/all"));
 }
 
+TEST_F(CliTest, WrongUsageIsNoTrapAndGives2) {
+  const std::string module = file("m.wat", R"((module (func (export "_start"))))");
+  const std::pair<const char*, const char*> cases[] = {
+      {"--env TENON_NO_SUCH_VARIABLE", "no such variable"},
+      {"--env =x", "wants KEY=VALUE"},
+      {"--fuel -1", "below 0"},
+      {"--timeout -1", "below 0"},
+      {"--max-memory -1", "below 0"},
+      {"--nn-max-graphs -1", "below 0"},
+      {"--max-memory 5Q", "unit"},
+      {"--engine fast", "interp"},
+      {"--no-such-option", "unknown option"},
+  };
+  for (const auto& [option, text] : cases) {
+    const Ran ran = tenon("run " + std::string(option) + " " + module);
+    EXPECT_EQ(ran.status, 2) << option << ": " << ran.out;
+    EXPECT_THAT(ran.out, HasSubstr(text));
+    EXPECT_THAT(ran.out, Not(HasSubstr("trap")));
+  }
+  const Ran word = tenon("frobnicate");
+  EXPECT_EQ(word.status, 2);
+  EXPECT_THAT(word.out, HasSubstr("neither a command nor a file"));
+  const Ran folder = tenon("compile " + module + " -o " + dir.string() + "/none/m.tna");
+  EXPECT_NE(folder.status, 0);
+  EXPECT_THAT(folder.out, Not(HasSubstr(".tmp")));
+}
+
 TEST_F(CliTest, TruncatedAndRandomFilesAreErrorsNotCrashes) {
   std::string bytes("\0asm\1\0\0\0\1\x4\1\x60\0\0\3\2\1\0\xa\4\1\2\0\x0b", 24);
   for (size_t n = 0; n < bytes.size(); ++n) {

@@ -132,8 +132,7 @@ TEST_F(FdTest, CallsThatFailLeaveNoHostDescriptorAndGuestsShareNone) {
   u32 kept;
   ASSERT_EQ(guest().open(kBox, "f", {.oflags = Guest::kCreat}, &kept), Errno::success);
   const auto before = host_descriptors();
-  for (const char* path :
-       {"../outside/secret", "loop", "nothing", "a/b/../../..", "f/x", "a/nothing/x", "/", ""}) {
+  for (const char* path : {"loop/x", "a/b/../../..", "../outside/secret", "f/x", "a/nothing/x", "/", ""}) {
     EXPECT_NE(guest().open(kBox, path), Errno::success) << path;
     EXPECT_NE(guest().stat(kBox, path), Errno::success) << path;
     EXPECT_NE(guest().rename(kBox, path, kBox, "new"), Errno::success) << path;
