@@ -275,6 +275,11 @@ Result<Instance> instantiate(Linker& linker, Store& store, const Module& module,
 // A program with threads has stores of its own for each.
 int run_with_threads(const Engine& engine, const Module& module, const Wasi& wasi, const Nn* nn,
                      const RunOptions& o) {
+  if (o.fuel) {
+    complain("--fuel: a program with threads has none");
+    hint("--timeout=SECONDS ends it");
+    return kUsage;
+  }
   const Timer timer(o.timeout, [&o]() -> bool {
     complain(fmt::format("{}: trap: interrupted", o.file));
     std::_Exit(kTrapped);  // its threads may be anywhere

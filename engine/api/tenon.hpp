@@ -137,9 +137,7 @@ class Config {
   Config() : config_(tenon_config_new()) {}
   Config& tier(tenon_tier_t tier) { return tenon_config_set_tier(get(), tier), *this; }
   Config& fuel(bool on = true) { return tenon_config_set_fuel(get(), on), *this; }
-  Config& deterministic_nans(bool on = true) {
-    return tenon_config_set_deterministic_nans(get(), on), *this;
-  }
+  Config& deterministic_nans(bool on = true) { return tenon_config_set_deterministic_nans(get(), on), *this; }
   Config& deterministic_relaxed_simd(bool on = true) {
     return tenon_config_set_deterministic_relaxed_simd(get(), on), *this;
   }
@@ -216,8 +214,8 @@ class Module {
   Result<std::string> compile(const Engine& engine, const std::string& target = "",
                               uint32_t threads = 0) const {
     tenon_string_t s{};
-    if (tenon_error_t* e = tenon_module_compile(engine.get(), get(), target.empty() ? nullptr : target.c_str(),
-                                                  threads, &s))
+    if (tenon_error_t* e =
+            tenon_module_compile(engine.get(), get(), target.empty() ? nullptr : target.c_str(), threads, &s))
       return Error(e);
     std::string bytes(s.data, s.size);
     tenon_string_delete(&s);
