@@ -9,6 +9,7 @@
 
 #include "tests/nn/guest.h"
 #include "tests/nn/test_data.h"
+#include "wasi-nn/environment.h"
 #include "wasi-nn/formats/operators_page.h"
 #include "wasi-nn/formats/tensor_file.h"
 #include "wasi-nn/golden.h"
@@ -109,6 +110,35 @@ TEST(Models, OpenVinoModelsMatchTheirGoldenValues) {
   const Report report = run_tests(folders);
   EXPECT_EQ(report.totals.failed + report.totals.skipped, 0u) << report.lines;
   EXPECT_GE(report.totals.passed, 17u);
+}
+
+// One network from the same weights, each file with the same picture in its own layout.
+TEST(Models, TheSameMobileNetAgreesInEveryEncoding) {
+  std::vector<double> first;
+  for (const char* name : {"onnx-mobilenet-v1-0.25-224", "openvino-mobilenet-v1-0.25-224-fp32",
+                           "tflite-mobilenet-v1-0.25-224-float", "tf-mobilenet-v1-0.25-224"}) {
+    const std::string folder = model_folder(name);
+    SKIP_WITHOUT(folder);
+    const auto cases = find_cases(folder);
+    ASSERT_TRUE(cases) << cases.error().message;
+    const auto model = load_model_file((*cases)[0].model, {});
+    if (!model && model.error().message.ends_with("is not supported yet")) continue;
+    ASSERT_TRUE(model) << model.error().message;
+    const auto context = (*model)->create_context();
+    ASSERT_TRUE(context) << context.error().message;
+    const CaseTensor& picture = (*cases)[0].cases[0].inputs[0];
+    const auto input = read_value(picture.file, *picture.type);
+    ASSERT_TRUE(input) << input.error().message;
+    ASSERT_TRUE((*context)->set_input(0, input->tensor.view()));
+    ASSERT_TRUE((*context)->compute());
+    const auto output = (*context)->get_output_value(0);
+    ASSERT_TRUE(output) << output.error().message;
+    const auto probabilities = to_doubles(output->tensor);
+    if (first.empty()) first = probabilities;
+    ASSERT_EQ(probabilities.size(), first.size());
+    for (size_t i = 0; i < first.size(); ++i)
+      EXPECT_NEAR(probabilities[i], first[i], 2e-6) << name << " " << i;
+  }
 }
 
 // The same through the host functions: bytes in, bytes out.

@@ -369,7 +369,7 @@ Result<void> prior_box(LayerImport& layer) {
 // function; classes through a softmax if so asked.
 Result<void> region_yolo(LayerImport& layer) {
   const auto dims = layer.dims_of(0);
-  if (dims.size() != 4 || dims[1] < 1)
+  if (dims.size() != 4 || dims[1] < 1 || dims[1] > std::numeric_limits<int32_t>::max())
     return LayerImport::unsupported("an operand whose channels are not declared");
   const int64_t coords = TENON_TRY(layer.integer("coords")), classes = TENON_TRY(layer.integer("classes"));
   const bool softmax = TENON_TRY(layer.flag("do_softmax", true));

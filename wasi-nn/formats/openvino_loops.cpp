@@ -218,6 +218,9 @@ Result<void> plan_input(LayerImport& layer, const Body& body, const PortMap& map
   const bool carried = edge != body.back_edges.end();
   if (map.axis) {
     if (carried) return LayerImport::invalid("'{}' is both sliced and carried", parameter.name);
+    constexpr int64_t kFarthest = int64_t{1} << 40;
+    if (map.start < -kFarthest || map.start > kFarthest || map.end < -kFarthest || map.end > kFarthest)
+      return LayerImport::invalid("slices from {} to {}", map.start, map.end);
     const bool in_steps = map.part_size >= 1 && map.part_size <= (1 << 20) &&
                           (map.stride == map.part_size || (map.part_size == 1 && map.stride == -1));
     if (!in_steps)

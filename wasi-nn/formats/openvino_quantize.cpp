@@ -76,7 +76,7 @@ const Tensor* constant_operand(LayerImport& layer) {
 // Step of an element, 0 … levels - 1, as the operator defines it.
 double step(double x, const Ranges& r, size_t i) {
   const double low = Ranges::at(r.in_low, i), high = Ranges::at(r.in_high, i);
-  if (x <= std::min(low, high)) return 0;
+  if (!(x > std::min(low, high))) return 0;  // what is no number, too
   if (x > std::max(low, high)) return r.steps();
   return std::nearbyint((x - low) / (high - low) * r.steps());
 }
@@ -90,7 +90,7 @@ Result<bool> quantize_constant(LayerImport& layer, const Tensor& tensor, const R
   QuantizedConstant out;
   std::optional<int32_t> zero;
   for (size_t i = 0; i < r.count; ++i) {
-    if (!(r.out_scale(i) != 0)) return false;
+    if (!std::isfinite(r.in_scale(i)) || !std::isfinite(r.out_scale(i)) || r.out_scale(i) == 0) return false;
     const auto own = step_of(r.out_zero(i));
     if (!own || (zero && *zero != *own)) return false;
     zero = own;
@@ -129,6 +129,7 @@ Result<bool> quantize_computed(LayerImport& layer, const Ranges& r) {
   Parameters in, out;
   for (size_t i = 0; i < r.count; ++i) {
     if (!(r.in_scale(i) > 0) || !(r.out_scale(i) > 0)) return false;
+    if (!std::isfinite(r.in_scale(i)) || !std::isfinite(r.out_scale(i))) return false;
     const double near = r.count == 1 ? 0.5 : kNearStep;  // a single zero may lie anywhere, see below
     const auto in_zero = step_of(r.in_zero(i), near), out_zero = step_of(r.out_zero(i), near);
     if (!in_zero || !out_zero) return false;

@@ -463,9 +463,10 @@ namespace {
 
 // Declared dims, all known, of the operand that blocks are made of.
 Result<std::vector<int64_t>> known_dims(const LayerImport& layer) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // so that products of two do not overflow
   auto dims = layer.dims_of(0);
-  if (dims.empty() || std::ranges::any_of(dims, [](int64_t dim) { return dim < 0; }))
-    return LayerImport::unsupported("an operand whose dimensions are not declared");
+  if (dims.empty() || std::ranges::any_of(dims, [](int64_t dim) { return dim < 0 || dim > kMost; }))
+    return LayerImport::unsupported("an operand whose dimensions are not declared, or too large");
   return dims;
 }
 
