@@ -141,7 +141,8 @@ Result<CompiledImage> compile_image(const CompileRequest& request) {
   std::vector<UnitWork> units = split(plan);
   const u8 level = plan.options.opt_level;
   if (!plan.loops.empty()) units.push_back({.name = "loops", .opt_level = level, .loops = plan.loops});
-  if (UnitWork thunks = thunks_of(*request.module, request.thunks, level); !thunks.thunks.empty())
+  if (UnitWork thunks = thunks_of(*request.module, request.thunks, std::min<u8>(level, 1));
+      !thunks.thunks.empty())
     units.push_back(std::move(thunks));
   if (!units.empty()) units.front().dispatch_tables = true;
   TRY(compile_units(plan, units));

@@ -56,10 +56,14 @@ void order_by_volatile(llvm::Function& f) {
     for (llvm::Instruction& i : llvm::make_early_inc_range(block)) {
       if (!is_barrier(i)) continue;
       barriers = true;
-      const auto& call = llvm::cast<llvm::CallInst>(i);
+      auto& call = llvm::cast<llvm::CallInst>(i);
       llvm::Value* kept = call.arg_empty() ? nullptr : call.getArgOperand(0);
       llvm::LoadInst* load = kept ? kept_load(kept) : nullptr;
-      if (kept && !load) continue;  // the barrier stays
+      if (kept &&
+          !load) {  // the barrier stays: the fast instruction selector drops calls that touch no memory
+        call.removeFnAttr(llvm::Attribute::Memory);
+        continue;
+      }
       if (load) load->setVolatile(true);
       i.eraseFromParent();
       if (!load) continue;

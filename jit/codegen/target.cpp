@@ -3,12 +3,14 @@
 
 #include <llvm/Analysis/CGSCCPassManager.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
+#include <llvm/Analysis/LoopInfo.h>
 #include <llvm/CodeGen/MachineModuleInfo.h>
 #include <llvm/CodeGen/Passes.h>
 #include <llvm/CodeGen/TargetPassConfig.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
+#include <llvm/Support/CommandLine.h>
 #include <llvm/Support/SmallVectorMemoryBuffer.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/TargetParser/Host.h>
@@ -28,29 +30,34 @@ namespace {
 // loops; the long pipeline of level 3 is for code that nobody optimised before. Passes work on functions: inlining comes before
 // them (inline_small.h). No loop-idiom: it would call memset, which is not in the
 // helper table.
-constexpr const char* kPipelines[] = {
-    "",
-    "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>",
-    "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,"
-    "loop-simplify,lcssa,loop-mssa(loop-rotate,licm),early-cse<memssa>,"
-    "loop-simplify,lcssa,in-bounds,early-cse,loop-mssa(licm),loop-vectorize,"
-    "early-cse<memssa>,instcombine<no-verify-fixpoint>,"
-    "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
-    "insts>",
-    "sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,correlated-propagation,jump-"
-    "threading,"
-    "simplifycfg,reassociate,loop-simplify,lcssa,loop-mssa(loop-rotate,licm,simple-loop-unswitch<no-"
-    "nontrivial>),"
-    "simplifycfg,instcombine<no-verify-fixpoint>,loop(indvars,loop-deletion,loop-unroll-full),sroa,gvn,sccp,"
-    "bdce,"
-    "instcombine<no-verify-fixpoint>,jump-threading,correlated-propagation,adce,dse,loop-mssa(licm),"
-    "simplifycfg,"
-    "instcombine<no-verify-fixpoint>,loop-simplify,lcssa,in-bounds,early-cse,loop-mssa(licm),loop-vectorize,"
-    "slp-"
-    "vectorizer,vector-combine,loop-unroll<O2>,"
-    "instcombine<no-verify-fixpoint>,loop-mssa(licm),"
-    "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
-    "insts>",
+struct Pipeline {
+  const char* all;
+  const char* with_loops;  // then, in functions that have some: the others' time goes by elsewhere
+};
+constexpr Pipeline kPipelines[] = {
+    {"", ""},
+    {"sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>", ""},
+    {"sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>",
+     "loop-simplify,lcssa,loop-mssa(loop-rotate,licm),early-cse<memssa>,"
+     "loop-simplify,lcssa,in-bounds,early-cse,loop-mssa(licm),loop-vectorize,"
+     "early-cse<memssa>,instcombine<no-verify-fixpoint>,"
+     "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
+     "insts>"},
+    {"sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,correlated-propagation,jump-"
+     "threading,"
+     "simplifycfg,reassociate,loop-simplify,lcssa,loop-mssa(loop-rotate,licm,simple-loop-unswitch<no-"
+     "nontrivial>),"
+     "simplifycfg,instcombine<no-verify-fixpoint>,loop(indvars,loop-deletion,loop-unroll-full),sroa,gvn,sccp,"
+     "bdce,"
+     "instcombine<no-verify-fixpoint>,jump-threading,correlated-propagation,adce,dse,loop-mssa(licm),"
+     "simplifycfg,"
+     "instcombine<no-verify-fixpoint>,loop-simplify,lcssa,in-bounds,early-cse,loop-mssa(licm),loop-vectorize,"
+     "slp-"
+     "vectorizer,vector-combine,loop-unroll<O2>,"
+     "instcombine<no-verify-fixpoint>,loop-mssa(licm),"
+     "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
+     "insts>",
+     ""},
 };
 constexpr size_t kLastPipeline = std::size(kPipelines) - 1;
 
@@ -58,12 +65,21 @@ constexpr llvm::CodeGenOptLevel kLevels[] = {llvm::CodeGenOptLevel::None, llvm::
                                              llvm::CodeGenOptLevel::Default,
                                              llvm::CodeGenOptLevel::Aggressive};
 
+// Passes that cost much and gain nothing here have only this switch. Loop strength reduction takes a tenth of the time;
+// x86's addresses and its out-of-order cores do without.
+void set_flag(llvm::StringRef option) {
+  auto& options = llvm::cl::getRegisteredOptions();
+  if (auto found = options.find(option); found != options.end())
+    found->second->addOccurrence(0, option, "true");
+}
+
 void initialise_llvm() {
   static std::once_flag once;
   std::call_once(once, [] {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
     llvm::InitializeNativeTargetAsmParser();
+    set_flag("disable-lsr");
   });
 }
 
@@ -94,7 +110,7 @@ Result<std::unique_ptr<Target>> Target::create(const CompileOptions& wanted) {
 }
 
 void Target::optimise(llvm::Module& module) {
-  const std::string pipeline = kPipelines[std::min<size_t>(opt_level_, kLastPipeline)];
+  const Pipeline& pipeline = kPipelines[std::min<size_t>(opt_level_, kLastPipeline)];
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
@@ -111,18 +127,28 @@ void Target::optimise(llvm::Module& module) {
     passes.addPass(InBoundsPass());
     return true;
   });
-  auto add = [&builder](llvm::FunctionPassManager& passes, llvm::StringRef text) {
-    if (text.empty()) return;
-    if (auto error = builder.parsePassPipeline(passes, text)) llvm::report_fatal_error(std::move(error));
+  auto parse = [&](llvm::StringRef text) {
+    llvm::FunctionPassManager passes;
+    if (!text.empty())
+      if (auto error = builder.parsePassPipeline(passes, text)) llvm::report_fatal_error(std::move(error));
+    return passes;
   };
-  llvm::FunctionPassManager cleaning, passes;
-  add(cleaning, kPipelines[1]);
-  inline_small_functions(module, [&](llvm::Function& f) { cleaning.run(f, functions); });
+  llvm::FunctionPassManager simplify = parse(kPipelines[1].all), all = parse(pipeline.all),
+                            with_loops = parse(pipeline.with_loops), last;
+  last.addPass(StackCheckPass());
+  inline_small_functions(module, [&](llvm::Function& f) { simplify.run(f, functions); });
   functions.clear();
-  add(passes, pipeline);
-  passes.addPass(StackCheckPass());
-  for (llvm::Function& f : module)
-    if (!f.isDeclaration()) passes.run(f, functions);
+  // The pass manager itself drops analyses that a pass did not preserve; run by hand, this has to.
+  auto run = [&](llvm::FunctionPassManager& passes, llvm::Function& f) {
+    functions.invalidate(f, passes.run(f, functions));
+  };
+  for (llvm::Function& f : module) {
+    if (f.isDeclaration()) continue;
+    run(all, f);
+    if (!functions.getResult<llvm::LoopAnalysis>(f).empty()) run(with_loops, f);
+    run(last, f);
+    functions.clear(f, f.getName());  // nobody asks again
+  }
 }
 
 void Target::set_opt_level(u8 level) {
@@ -145,6 +171,13 @@ Result<std::unique_ptr<llvm::MemoryBuffer>> Target::emit(llvm::Module& module) {
   passes.add(info);
   for (const void* pass : {&llvm::LiveDebugValuesID, &llvm::PostRASchedulerID}) config->disablePass(pass);
   bool failed = config->addISelPasses();
+  // LLVM's simpler instruction selector takes a tenth of the time, and leaves vectors and what else it does not know to the
+  // other one; on the kernels of bench/engine its code is as fast.
+  if (opt_level_ < 3) {
+    machine_->setFastISel(true);
+    config->setEnableTailMerge(
+        false);  // it forgets which calls must not be merged: they have a place in backtraces
+  }
   config->addMachinePasses();
   config->setInitialized();
   failed |= machine_->addAsmPrinter(passes, stream, nullptr, llvm::CodeGenFileType::ObjectFile,
