@@ -54,6 +54,13 @@ constexpr const char* kWat = R"((module (memory 1) (table 4 funcref) (tag $e (pa
     (call $pair (local.get 0) (local.get 1)) (local.set 2) (i64.mul (local.get 2)) (i64.sub))
   (data (i32.const 0) "\01\00\00\00\02\00\00\00\03\00\00\00\04\00\00\00")))";
 
+// Of the functions that an exception has left.
+std::vector<std::string> names(Guest& g) {
+  std::vector<std::string> out;
+  for (const TraceFrame& f : g.store().trap().frames) out.push_back(f.module->function_name(f.function));
+  return out;
+}
+
 class Inlining : public testing::TestWithParam<u32> {};
 
 TEST_P(Inlining, ResultsTrapsAndFramesAreThoseOfPlainCalls) {
@@ -81,6 +88,9 @@ TEST_P(Inlining, ResultsTrapsAndFramesAreThoseOfPlainCalls) {
     if (wanted.status == Status::ok) EXPECT_EQ(got.as_u32(), wanted.as_u32());
     EXPECT_EQ(got.trace, wanted.trace);
     EXPECT_EQ(got.offsets, exact.offsets);
+    if (wanted.status != Status::exception) continue;
+    EXPECT_EQ(names(inlined), names(interpreter));
+    EXPECT_EQ(names(inlined).size(), 3u);
   }
 }
 
