@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "kernels/error.h"
+#include "wasi-nn/formats/protobuf_types.h"
 
 namespace tenon::nn::onnx {
 
 using kernels::Result;
+using protobuf::FixedList;
 
 // Field numbers and names follow onnx/onnx.proto3 (https://onnx.ai/onnx/repo-docs/IR.html). Every string_view
 // points into the decoded bytes, which must outlive the message.
@@ -55,18 +57,6 @@ enum class AttributeType : int32_t {
   kSparseTensors = 12,
   kTypeProto = 13,
   kTypeProtos = 14,
-};
-
-// A repeated fixed-width field. One packed chunk (the usual form) stays a view; anything else is gathered.
-template <typename T>
-struct FixedList {
-  std::string_view packed;  // little-endian elements; meaningful if `loose` is empty
-  std::vector<T> loose;
-
-  size_t size() const { return loose.empty() ? packed.size() / sizeof(T) : loose.size(); }
-  std::span<const std::byte> bytes() const {
-    return loose.empty() ? std::as_bytes(std::span(packed)) : std::as_bytes(std::span(loose));
-  }
 };
 
 struct StringStringEntryProto {
