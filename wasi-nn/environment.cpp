@@ -56,7 +56,8 @@ std::string real_path(const std::string& path) {
 Result<std::string> model_file(const std::string& path) {
   if (is_file(path)) return path;
   if (!is_folder(path)) return fail(ErrorCode::not_found, "{}: no such file", path);
-  for (const char* name : {"model.onnx", "model.xml", "model.tflite", "model.pt", "model.pb", "model.gguf"}) {
+  for (const char* name :
+       {"model.onnx", "model.xml", "model.tflite", "model.pt", "model.pb", "saved_model.pb", "model.gguf"}) {
     if (is_file(path + "/" + name)) return path + "/" + name;
   }
   return fail(ErrorCode::not_found, "{}: holds no model file (model.onnx)", path);

@@ -2,6 +2,8 @@
 #include "wasi-nn/formats/detect.h"
 
 #include "wasi-nn/formats/openvino_importer.h"
+#include "wasi-nn/formats/tf_importer.h"
+#include "wasi-nn/formats/tf_proto.h"
 
 namespace tenon::nn {
 namespace {
@@ -21,12 +23,15 @@ bool is_xml(std::span<const std::byte> bytes) {
 bool is_zip(std::span<const std::byte> bytes) { return starts(bytes, "PK\x03\x04"); }
 bool is_flatbuffer(std::span<const std::byte> bytes) { return starts(bytes, "TFL3", 4); }
 bool is_gguf(std::span<const std::byte> bytes) { return starts(bytes, "GGUF"); }
-// ModelProto begins with ir_version (field 1, varint), a small number; GraphDef with a node (field 1,
-// length-delimited).
+// ModelProto begins with ir_version (field 1, varint), a small number; so does SavedModel, with its schema's. GraphDef
+// begins with a node (field 1, length-delimited).
 bool is_onnx(std::span<const std::byte> bytes) {
-  return bytes.size() > 2 && bytes[0] == std::byte{0x08} && bytes[1] < std::byte{0x40};
+  return bytes.size() > 2 && bytes[0] == std::byte{0x08} && bytes[1] < std::byte{0x40} &&
+         !tf::looks_like_saved_model(bytes);
 }
-bool is_graph_def(std::span<const std::byte> bytes) { return starts(bytes, "\x0a"); }
+bool is_tensorflow(std::span<const std::byte> bytes) {
+  return starts(bytes, "\x0a") || tf::looks_like_saved_model(bytes);
+}
 
 std::vector<std::string> nothing(const std::string&) { return {}; }
 // model.xml → model.bin

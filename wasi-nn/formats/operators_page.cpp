@@ -16,6 +16,7 @@ struct Column {
 constexpr Column kColumns[] = {
     {"ONNX opsets", onnx::foreign_operators},
     {"OpenVINO", openvino::foreign_operators},
+    {"TensorFlow", tf::foreign_operators},
 };
 
 // "f32 f64", or a word for the usual sets.

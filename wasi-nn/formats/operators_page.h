@@ -21,6 +21,9 @@ std::vector<ForeignOperator> foreign_operators();
 namespace openvino {
 std::vector<ForeignOperator> foreign_operators();
 }
+namespace tf {
+std::vector<ForeignOperator> foreign_operators();
+}
 
 // A row for each operator with its name in each format, element types and fast path.
 std::string operators_page();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "wasi-nn/formats/operators_page.h"
 #include "wasi-nn/formats/tf_rules.h"
 
 namespace tenon::nn::tf {
@@ -63,10 +64,11 @@ uint32_t first_port(std::string_view op, std::string_view output) {
   return 0;
 }
 
-std::vector<OperatorRow> all_rows() {
-  std::vector<OperatorRow> all(std::begin(kRows), std::end(kRows));
-  all.insert(all.end(), std::begin(kSteps), std::end(kSteps));
-  std::ranges::sort(all, {}, &OperatorRow::name);
+std::vector<ForeignOperator> foreign_operators() {
+  std::vector<ForeignOperator> all;
+  for (const OperatorRow& row : kRows) all.push_back({row.name, row.target});
+  for (const OperatorRow& row : kSteps) all.push_back({row.name, row.target});
+  std::ranges::sort(all, {}, &ForeignOperator::name);
   return all;
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string_view>
-#include <vector>
 
 #include "wasi-nn/formats/tf_node.h"
 
@@ -21,7 +20,5 @@ const OperatorRow* find_row(std::string_view op);
 
 // The first port of a named output of an operator.
 uint32_t first_port(std::string_view op, std::string_view output);
-
-std::vector<OperatorRow> all_rows();
 
 }  // namespace tenon::nn::tf
