@@ -48,16 +48,16 @@ class Walk {
     // A function: its arguments in `outer`. Otherwise `outer` is of the same graph, and this one makes only what
     // happens under `condition` or in the loop `frame`.
     bool is_function = false;
-    std::vector<TensorRef> arguments;
-    std::optional<Condition> condition;
+    std::vector<TensorRef> arguments = {};
+    std::optional<Condition> condition = {};
     const WhileFrame* frame = nullptr;
-    std::string prefix;  // of node names in messages
-    int calls = 0;       // how deep functions call each other
+    std::string prefix = {};  // of node names in messages
+    int calls = 0;            // how deep functions call each other
 
-    std::unordered_map<uint64_t, ValueId> values;
-    std::unordered_set<uint64_t> busy;
-    std::map<uint32_t, Evaluation*> called;
-    std::map<const WhileFrame*, std::vector<ValueId>> loops;  // final values of variables
+    std::unordered_map<uint64_t, ValueId> values = {};
+    std::unordered_set<uint64_t> busy = {};
+    std::map<uint32_t, Evaluation*> called = {};
+    std::map<const WhileFrame*, std::vector<ValueId>> loops = {};  // final values of variables
   };
 
   struct Task {

@@ -12,12 +12,6 @@ using kernels::Tensor;
 
 static constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 
-static std::vector<int64_t> iota(int64_t begin, int64_t end) {
-  std::vector<int64_t> values;
-  for (int64_t i = begin; i < end; ++i) values.push_back(i);
-  return values;
-}
-
 Result<void> reshape(NodeImport& node) {
   return node.result(
       node.emit("Reshape", {node.input(0), TENON_TRY(node.integers(1))}, {{"allowzero", int64_t{1}}}));
