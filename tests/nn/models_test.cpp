@@ -87,6 +87,8 @@ INSTANTIATE_TEST_SUITE_P(OpenVino, GoldenModel,
                                            "openvino-mobilenet-v1-0.25-224-bgr255-fp32",
                                            "openvino-mobilenet-v1-0.25-224-fp16"));
 
+INSTANTIATE_TEST_SUITE_P(TensorFlow, GoldenModel, ::testing::Values("tf-mobilenet-v1-0.25-224"));
+
 // All other ONNX models of the test data, and the one of examples/digits.
 TEST(Models, OnnxModelsMatchTheirGoldenValues) {
   std::vector<std::string> folders{std::string(TENON_SOURCE_DIR) + "/examples/digits"};

@@ -405,10 +405,12 @@ TEST(SavedModel, DamagedVariablesAreRefused) {
       if (outputs) {
         EXPECT_THAT((*outputs)[0], ElementsAre(2, 2.5, 6)) << part << " at " << i;
       } else {
-        EXPECT_THAT(outputs.error().message, HasSubstr(fmt::format("array {}", part == 1 ? 1 : 1)));
+        EXPECT_THAT(outputs.error().message, HasSubstr("array 1"));
       }
     }
-    for (size_t length = 0; length < arrays[part].size(); ++length) {
+    // What lies behind the variables that are read (3 of 5) is never touched.
+    const size_t used = part == 1 ? arrays[part].size() : 12;
+    for (size_t length = 0; length < used; ++length) {
       auto cut = arrays;
       cut[part].resize(length);
       EXPECT_FALSE(compute(with_parts(cut), {{0, 1, 8}})) << part << " cut at " << length;

@@ -377,9 +377,11 @@ Result<void> one_hot(NodeImport& node) {
   const ValueId on = TENON_TRY(node.unsqueeze(node.input(2), {0}));
   const ValueId off = TENON_TRY(node.unsqueeze(node.input(3), {0}));
   const ValueId values = TENON_TRY(node.concat({off, on}, 0));
-  return node.result(node.emit(
-      "OneHot", {TENON_TRY(node.to_i64(node.input(0))), TENON_TRY(node.to_i64(node.input(1))), values},
-      {{"axis", axis}}));
+  // ONNX counts negative indices from the end; here they are nowhere.
+  const ValueId depth = TENON_TRY(node.to_i64(node.input(1))), index = TENON_TRY(node.to_i64(node.input(0)));
+  const ValueId negative = TENON_TRY(node.emit("Less", {index, TENON_TRY(node.int_scalar(0))}));
+  const ValueId place = TENON_TRY(node.emit("Where", {negative, depth, index}));
+  return node.result(node.emit("OneHot", {place, depth, values}, {{"axis", axis}}));
 }
 
 // k is an operand, or an attribute in the old form.
