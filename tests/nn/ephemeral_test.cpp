@@ -241,7 +241,7 @@ TEST_F(Ephemeral, RecordThatOverlapsItsOwnData) {
 TEST_F(Ephemeral, EncodingsAndTargets) {
   uint32_t handle = 0;
   const std::vector<std::pair<uint32_t, NnErrno>> encodings = {{0, NnErrno::invalid_encoding},
-                                                               {2, NnErrno::unsupported_operation},
+                                                               {2, NnErrno::invalid_encoding},
                                                                {3, NnErrno::unsupported_operation},
                                                                {4, NnErrno::unsupported_operation},
                                                                {5, NnErrno::success},
