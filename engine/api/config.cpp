@@ -58,6 +58,12 @@ void tenon_config_set_max_gc_heap(tenon_config_t* config, uint64_t bytes) {
 void tenon_config_set_pooled_memories(tenon_config_t* config, uint32_t n) {
   config->options.pooled_memories = n;
 }
+void tenon_config_set_max_stack(tenon_config_t* config, uint64_t bytes) {
+  constexpr u64 kLeast = u64{64} << 10, kMost = u64{1} << 30, kPage = 4096, kInterpreter = 8;
+  const u64 rounded = (std::clamp<u64>(bytes, kLeast, kMost) + kPage - 1) & ~(kPage - 1);
+  config->limits.native_stack_bytes = rounded;
+  config->limits.value_stack_bytes = kInterpreter * rounded;
+}
 void tenon_config_set_max_instances(tenon_config_t* config, uint32_t n) { config->limits.instances = n; }
 
 void tenon_config_set_opt_level(tenon_config_t* config, int level) {

@@ -148,6 +148,9 @@ TENON_API void tenon_config_set_max_memory(tenon_config_t* config, uint64_t byte
 TENON_API void tenon_config_set_max_table_elements(tenon_config_t* config, uint64_t elements);
 /* Of the garbage-collected heap of one store. */
 TENON_API void tenon_config_set_max_gc_heap(tenon_config_t* config, uint64_t bytes);
+/* How deep calls may go: bytes of the thread's stack that guests may use (1 MiB unless set, rounded up to pages, at least
+ * 64 KiB; never more than the thread has). The interpreter's own stack gets eight times as much. */
+TENON_API void tenon_config_set_max_stack(tenon_config_t* config, uint64_t bytes);
 TENON_API void tenon_config_set_max_instances(tenon_config_t* config, uint32_t count);
 /* How many memories of ended instances the engine keeps for new ones, so that making an instance needs no system call
  * (64 unless set; 0: none). They are zeroed when they are given back. */

@@ -151,6 +151,7 @@ class Config {
   Config& epochs(bool on = true) { return tenon_config_set_epochs(get(), on), *this; }
   Config& max_memory(uint64_t bytes) { return tenon_config_set_max_memory(get(), bytes), *this; }
   Config& max_gc_heap(uint64_t bytes) { return tenon_config_set_max_gc_heap(get(), bytes), *this; }
+  Config& max_stack(uint64_t bytes) { return tenon_config_set_max_stack(get(), bytes), *this; }
   Config& max_table_elements(uint64_t n) { return tenon_config_set_max_table_elements(get(), n), *this; }
   Config& pooled_memories(uint32_t n) { return tenon_config_set_pooled_memories(get(), n), *this; }
   Config& max_instances(uint32_t n) { return tenon_config_set_max_instances(get(), n), *this; }

@@ -409,6 +409,28 @@ TEST(Api, NansAreCanonicalAndTheProcessorIsChosenWhereTheConfigurationSaysSo) {
   }
 }
 
+TEST(Api, TheStackHasTheSizeThatWasAskedFor) {
+  const auto depth = [](uint64_t bytes) {
+    Config config;
+    config.tier(TENON_TIER_INTERP).max_stack(bytes);
+    const Engine engine(config);
+    const Module module = std::move(from_text(engine, R"((module (global $n (mut i32) (i32.const 0))
+      (func $f (export "f") (global.set $n (i32.add (global.get $n) (i32.const 1))) (call $f) (call $f))
+      (func (export "n") (result i32) (global.get $n))))")
+                                        .value());
+    Store store = std::move(Store::make(engine).value());
+    const Instance i = Linker(engine).instantiate(store, module).value();
+    auto overflow = (*i.get<void()>("f"))();
+    EXPECT_FALSE(overflow);
+    EXPECT_THAT(overflow.error().message(), HasSubstr("call stack exhausted"));
+    return (*i.get<int32_t()>("n"))().value();
+  };
+  const int32_t least = depth(0), small = depth(100'000), large = depth(400'000);
+  EXPECT_GT(least, 0);
+  EXPECT_GT(small, least);
+  EXPECT_GT(large, 3 * small);
+}
+
 TEST(Api, FuelStopsALoop) {
   Engine engine(Config().fuel());
   Linker linker(engine);
