@@ -36,18 +36,15 @@ namespace {
 constexpr u64 kStackReserve = 64 << 10;  // what host functions may use below the limit
 constexpr i32 kTickPeriod = 1'000;       // some 10 µs of interpretation
 
-// The lowest address of this thread's native stack.
-u8* thread_stack_low() {
-  static thread_local u8* low = nullptr;
-  if (low) return low;
+// The lowest address of this thread's native stack. Out of line, as what follows: a call of a host needs it once a thread.
+[[gnu::noinline]] u8* find_thread_stack() {
   if (getpid() == gettid()) {  // pthread_getattr_np would read /proc here
     rlimit limit{};
     u64 size = u64{8} << 20;
     if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) size = limit.rlim_cur;
     const u64 used_by_start = u64{256} << 10;  // arguments, environment, what main() already took
-    low = static_cast<u8*>(__builtin_frame_address(0)) -
-          (size > 2 * used_by_start ? size - used_by_start : size / 2);
-    return low;
+    return static_cast<u8*>(__builtin_frame_address(0)) -
+           (size > 2 * used_by_start ? size - used_by_start : size / 2);
   }
   pthread_attr_t attr;
   void* base = nullptr;
@@ -56,7 +53,14 @@ u8* thread_stack_low() {
     pthread_attr_getstack(&attr, &base, &size);
     pthread_attr_destroy(&attr);
   }
-  return low = static_cast<u8*>(base);
+  return static_cast<u8*>(base);
+}
+
+u8* thread_stack_low() {
+  constinit static thread_local u8* low = nullptr;
+  if (!low) [[unlikely]]
+    low = find_thread_stack();
+  return low;
 }
 
 }  // namespace
@@ -67,7 +71,7 @@ namespace {
 // thread's own. One that the thread has already stays.
 class AlternateStack {
  public:
-  AlternateStack() {
+  [[gnu::noinline]] AlternateStack() {
     stack_t old{};
     if (sigaltstack(nullptr, &old) != 0 || !(old.ss_flags & SS_DISABLE)) return;
     const u64 size = kBytes + static_cast<u64>(std::max<long>(sysconf(_SC_MINSIGSTKSZ), 0));
@@ -89,7 +93,14 @@ class AlternateStack {
   stack_t stack_{};
 };
 
-void use_alternate_stack() { static thread_local const AlternateStack stack; }
+[[gnu::noinline]] void make_alternate_stack() { static thread_local const AlternateStack stack; }
+void use_alternate_stack() {
+  constinit static thread_local bool made = false;
+  if (made) [[likely]]
+    return;
+  make_alternate_stack();
+  made = true;
+}
 
 }  // namespace
 
