@@ -137,7 +137,32 @@ TEST_F(CliTest, KeepsCompiledCodeForTheNextRun) {
          "; XDG_CACHE_HOME=" + (dir / "open").string() + " " + kTenon + " run --engine=aot " + hello);
   EXPECT_EQ(open.status, 0);
   EXPECT_THAT(open.out, HasSubstr("closed to others"));
+  const Ran nowhere = sh("XDG_CACHE_HOME=/dev/null " + kTenon + " run --engine=aot " + hello);
+  EXPECT_EQ(nowhere.status, 0);
+  EXPECT_THAT(nowhere.out,
+              HasSubstr("code cache: cannot create /dev/null/tenon: Not a directory: going on without"));
+  EXPECT_THAT(nowhere.out, HasSubstr("hello\n"));
   EXPECT_THAT(open.out, HasSubstr("hello\n"));
+}
+
+// The program alone, as where the package with the compiler is not installed.
+TEST_F(CliTest, WithoutItsCompilerItInterpretsAndSaysSoOnce) {
+  const std::string hello = program("hello.wat", "(call $print)");
+  const std::string alone = (dir / "alone").string() + "/tenon";
+  std::filesystem::create_directories(dir / "alone");
+  std::filesystem::copy_file(kTenon, alone);
+  for (const char* engine : {"jit", "aot"}) {
+    const Ran ran = sh(alone + " run --no-cache --engine=" + engine + " " + hello);
+    EXPECT_EQ(ran.status, 0) << engine;
+    EXPECT_EQ(ran.out,
+              "tenon: " + (dir / "alone").string() +
+                  "/tenon-jit.so is not there; this installation has no jit part: interpreted\nhello\n")
+        << engine;
+  }
+  EXPECT_EQ(sh(alone + " run --no-cache " + hello).out, "hello\n") << "nothing gets hot here";
+  const Ran compile = sh(alone + " compile " + hello);
+  EXPECT_NE(compile.status, 0);
+  EXPECT_THAT(compile.out, HasSubstr("no jit part"));
 }
 
 TEST_F(CliTest, GivesTheGuestsExitStatus) {
