@@ -22,6 +22,7 @@ struct Case {
   std::vector<const char*> prints = {};  // lines, when the model loads
   const char* format = "";               // what the error names when it does not
   int exit = 0;                          // exit status; -1: traps
+  tenon_tier_t tier = TENON_TIER_AUTOMATIC;
 };
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.guest; }
@@ -75,6 +76,27 @@ const std::vector<Case>& cases() {
   return kCases;
 }
 
+#ifdef TENON_TEST_JIT
+constexpr tenon_tier_t kTiers[] = {TENON_TIER_INTERP, TENON_TIER_JIT, TENON_TIER_AOT};
+#else
+constexpr tenon_tier_t kTiers[] = {TENON_TIER_INTERP};
+#endif
+
+// Guests that compute with a model, in each tier by itself.
+std::vector<Case> cases_by_tier() {
+  std::vector<Case> all;
+  for (const Case& c : cases()) {
+    if (!std::string_view(c.guest).starts_with("openvino") &&
+        !std::string_view(c.guest).starts_with("sightglass"))
+      continue;
+    for (const tenon_tier_t tier : kTiers) {
+      all.push_back(c);
+      all.back().tier = tier;
+    }
+  }
+  return all;
+}
+
 class PrebuiltGuests : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
@@ -94,7 +116,7 @@ class PrebuiltGuests : public ::testing::TestWithParam<Case> {
 TEST_P(PrebuiltGuests, LinkAndRunOrFailByName) {
   const Case& c = GetParam();
   for (const auto& [name, place] : c.files) std::filesystem::copy_file(data_ / place, folder_ / name);
-  const Engine engine;
+  const Engine engine(Config().tier(c.tier));
   Wasi wasi;
   wasi.arg(c.guest);
   for (const std::string& arg : c.args) wasi.arg(arg);
@@ -143,10 +165,14 @@ TEST_P(PrebuiltGuests, LinkAndRunOrFailByName) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, PrebuiltGuests, ::testing::ValuesIn(cases()), [](const auto& info) {
+std::string name_of(const ::testing::TestParamInfo<Case>& info) {
+  static constexpr const char* kNames[] = {"", "_interp", "_jit", "_aot"};
   std::string name = info.param.guest;
   std::ranges::replace(name, '-', '_');
-  return name;
-});
+  return name + kNames[info.param.tier];
+}
+
+INSTANTIATE_TEST_SUITE_P(All, PrebuiltGuests, ::testing::ValuesIn(cases()), name_of);
+INSTANTIATE_TEST_SUITE_P(Tiers, PrebuiltGuests, ::testing::ValuesIn(cases_by_tier()), name_of);
 
 }  // namespace
