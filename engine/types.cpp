@@ -11,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/brief_lock.h"
 #include "engine/errors.h"
 
 namespace tenon {
@@ -203,7 +204,7 @@ const TypeDisplay* const* TypeRegistry::displays() const { return impl_->display
 Result<TypeId> TypeRegistry::add_group(std::vector<SubType> group) {
   std::u32string key;
   if (identity_ == Identity::canonical) key = GroupKey(group).take();
-  std::lock_guard lock(impl_->mutex);
+  const BriefLock lock(impl_->mutex);
   if (auto it = impl_->groups.find(key); it != impl_->groups.end()) return TypeId{it->second};
 
   const u32 first = impl_->count, size = static_cast<u32>(group.size());

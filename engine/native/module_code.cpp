@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/brief_lock.h"
 #include "engine/module.h"
 
 namespace tenon {
@@ -13,7 +14,7 @@ ModuleCode::Variant::Variant(const Module& module, CodeConfig config)
       entries_(std::make_unique<std::atomic<const void*>[]>(module.functions.size())) {}
 
 void ModuleCode::Variant::publish(std::shared_ptr<const CodeObject> code) {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   for (const CodeEntry& e : code->entries()) {
     const void* none = nullptr;
     entries_[e.func].compare_exchange_strong(none, code->address(e.native_entry), std::memory_order_release,
@@ -29,25 +30,25 @@ void ModuleCode::Variant::publish(std::shared_ptr<const CodeObject> code) {
 }
 
 ArrayEntry ModuleCode::Variant::loop_entry(const OsrLoop& loop) const {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   auto found = loops_.find(loop);
   return found == loops_.end() ? nullptr : found->second;
 }
 
 bool ModuleCode::Variant::claim(FuncIdx f) {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   if (claimed_.size() <= f.value) claimed_.resize(f.value + 1);
   if (claimed_[f.value]) return false;
   return claimed_[f.value] = true;
 }
 
 bool ModuleCode::Variant::claim(const OsrLoop& loop) {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   return loops_.try_emplace(loop, nullptr).second;
 }
 
 bool ModuleCode::Variant::claim_next(const OsrLoop& loop) {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   for (auto it = loops_.lower_bound({loop.function, 0}); it != loops_.end(); ++it) {
     if (it->first.function != loop.function) break;
     if (!it->second) return false;
@@ -57,31 +58,31 @@ bool ModuleCode::Variant::claim_next(const OsrLoop& loop) {
 
 std::vector<TypeId> ModuleCode::Variant::without_thunks(const std::vector<TypeId>& types) const {
   std::vector<TypeId> missing;
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   for (const TypeId t : types)
     if (!thunk_keys_.contains(signature_key(*module_.type_registry().get(t).func()))) missing.push_back(t);
   return missing;
 }
 
 std::shared_ptr<const CodeObject> ModuleCode::Variant::object(u32 n) const {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   return objects_[n];
 }
 
 std::vector<std::shared_ptr<const CodeObject>> ModuleCode::Variant::objects() const {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   return objects_;
 }
 
 ModuleCode::Variant& ModuleCode::variant(const CodeConfig& config) {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   for (const auto& v : variants_)
     if (v->config().holds_in(config)) return *v;
   return *variants_.emplace_back(std::make_unique<Variant>(module_, config));
 }
 
 ModuleCode::Variant& ModuleCode::add(std::shared_ptr<const CodeObject> code) {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   Variant* found = nullptr;
   for (const auto& v : variants_)
     if (v->config() == code->config()) found = v.get();
@@ -91,7 +92,7 @@ ModuleCode::Variant& ModuleCode::add(std::shared_ptr<const CodeObject> code) {
 }
 
 std::vector<ModuleCode::Variant*> ModuleCode::variants() {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   std::vector<Variant*> out;
   for (const auto& v : variants_) out.push_back(v.get());
   return out;

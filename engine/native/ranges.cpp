@@ -1,10 +1,12 @@
 // RangeSet: a list that only grows; removed nodes are empty ranges that wait for reuse.
 #include "engine/native/ranges.h"
 
+#include "engine/brief_lock.h"
+
 namespace tenon {
 
 RangeSet::Node* RangeSet::add(const void* begin, u64 size, const void* payload) {
-  std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   Node* node = free_;
   const bool reused = node != nullptr;
   if (reused) {
@@ -24,7 +26,7 @@ RangeSet::Node* RangeSet::add(const void* begin, u64 size, const void* payload) 
 }
 
 void RangeSet::remove(Node* node) {
-  std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   node->end.store(0);
   node->begin.store(0);
   node->payload.store(free_);

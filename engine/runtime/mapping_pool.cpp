@@ -6,6 +6,8 @@
 #include <atomic>
 #include <cstring>
 
+#include "engine/brief_lock.h"
+
 namespace tenon {
 namespace {
 
@@ -40,7 +42,7 @@ MappingPool::~MappingPool() {
 }
 
 std::optional<Mapping> MappingPool::take(u64 mapped, u64 committed, Contents contents) {
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   const auto found = free_.find(Key{owned(mapped), committed, contents});
   if (found == free_.end() || found->second.empty()) return std::nullopt;
   u8* const base = found->second.back();
@@ -52,7 +54,7 @@ std::optional<Mapping> MappingPool::take(u64 mapped, u64 committed, Contents con
 void MappingPool::give(Mapping m, Contents contents) {
   bool keep = false;
   {
-    const std::lock_guard lock(mutex_);
+    const BriefLock lock(mutex_);
     u32& kept = kept_[static_cast<size_t>(contents)];
     if (kept < room_for(contents)) {
       ++kept;  // a place for it, while it is cleared without the lock
@@ -64,7 +66,7 @@ void MappingPool::give(Mapping m, Contents contents) {
     return;
   }
   const bool ready = contents == Contents::left || clear(m);
-  const std::lock_guard lock(mutex_);
+  const BriefLock lock(mutex_);
   if (ready) {
     free_[Key{owned(m.mapped), m.committed, contents}].push_back(m.base);
     return;
