@@ -1,10 +1,11 @@
-// Reading images at computed places: GridSample, AffineGrid, RoiAlign; and putting patches or maxima back:
+// Reading images at computed places: GridSample, AffineGrid, RoiAlign, CropAndResize; and putting patches or maxima back:
 // Col2Im, MaxUnpool.
 #include <cmath>
 
 #include "kernels/infer.h"
 #include "kernels/ops/families.h"
 #include "kernels/ops/number.h"
+#include "kernels/parallel.h"
 
 namespace tenon::kernels {
 namespace shape {
@@ -45,6 +46,19 @@ Result<void> roi_align(InferContext& c) {
     return c.invalid(fmt::format("operand {} with regions {}", to_string(in), to_string(rois)));
   }
   return c.set(0, {rois[0], in[1], height, width});
+}
+
+Result<void> crop_and_resize(InferContext& c) {
+  const auto& in = c.dims(0);
+  const auto& boxes = c.dims(1);
+  if (in.size() != 4 || boxes.size() != 2 || boxes[1] != 4 || c.dims(2).size() != 1 ||
+      c.dims(2)[0] != boxes[0] || !is_float(c.inputs[1].type) || c.inputs[2].type != DataType::i64) {
+    return c.invalid(fmt::format("operand {} with boxes {}", to_string(in), to_string(boxes)));
+  }
+  const auto size = TENON_TRY(c.integers(3));
+  if (size.size() != 2 || size[0] < 1 || size[1] < 1)
+    return c.invalid("the size must be two positive numbers");
+  return c.set(0, {boxes[0], in[1], size[0], size[1]});
 }
 
 Result<void> col2im(InferContext& c) {
@@ -330,6 +344,71 @@ KernelResult roi_align_kernel(const LowerContext& c) {
   return kernel;
 }
 
+// Where along an axis of `extent` pixels the centre of row `at` of `count` lies in a box from `low` to `high`.
+double crop_place(double low, double high, std::int64_t at, std::int64_t count, std::int64_t extent) {
+  const auto last = static_cast<double>(extent - 1);
+  if (count == 1) return 0.5 * (low + high) * last;
+  return low * last + static_cast<double>(at) * (high - low) * last / static_cast<double>(count - 1);
+}
+
+// A place inside a plane, interpolated.
+double pixel(DataType type, const std::byte* image, std::int64_t plane, std::int64_t height,
+             std::int64_t width, double y, double x) {
+  const auto y0 = static_cast<std::int64_t>(y), x0 = static_cast<std::int64_t>(x);
+  const auto y1 = std::min(y0 + 1, height - 1), x1 = std::min(x0 + 1, width - 1);
+  const double ly = y - static_cast<double>(y0), lx = x - static_cast<double>(x0);
+  const auto at = [&](std::int64_t r, std::int64_t k) {
+    return get_number(type, image, plane + r * width + k);
+  };
+  const double top = at(y0, x0) + (at(y0, x1) - at(y0, x0)) * lx;
+  const double bottom = at(y1, x0) + (at(y1, x1) - at(y1, x0)) * lx;
+  return top + (bottom - top) * ly;
+}
+
+KernelResult crop_and_resize_kernel(const LowerContext& c) {
+  const auto in = c.in_dims(0), out = c.outputs[0].dims;
+  const auto type = c.inputs[0].type, box_type = c.inputs[1].type;
+  const double outside = c.node.real("extrapolation_value");
+  const auto& mode = c.node.text("mode");
+  if (mode != "bilinear" && mode != "nearest") return c.unsupported(fmt::format("mode '{}'", mode));
+  const bool nearest = mode == "nearest";
+  if (product(in) == 0) return c.unsupported("an empty image");
+  const auto threads = c.threads;
+  auto kernel = kernel_of("tenon crop_and_resize", [=](const KernelCall& call) -> Result<void> {
+    const auto rows = out[0] * out[2];
+    for (std::int64_t box = 0; box < out[0]; ++box) {
+      const auto image = In<std::int64_t>{call.in[2]}[box];
+      if (image < 0 || image >= in[0]) return fail(ErrorCode::runtime_error, "image {} of {}", image, in[0]);
+    }
+    // Row `row` of all crops, in all channels.
+    const auto crop_row = [&](std::int64_t row) {
+      const auto box = row / out[2], oy = row % out[2];
+      const auto image = In<std::int64_t>{call.in[2]}[box];
+      const auto corner = [&](std::int64_t k) { return get_number(box_type, call.in[1], box * 4 + k); };
+      const double y = crop_place(corner(0), corner(2), oy, out[2], in[2]);
+      const bool y_inside = y >= 0 && y <= static_cast<double>(in[2] - 1);
+      for (std::int64_t ox = 0; ox < out[3]; ++ox) {
+        const double x = crop_place(corner(1), corner(3), ox, out[3], in[3]);
+        const bool inside = y_inside && x >= 0 && x <= static_cast<double>(in[3] - 1);
+        for (std::int64_t ch = 0; ch < out[1]; ++ch) {
+          double value = outside;
+          if (inside) {
+            const double py = nearest ? std::round(y) : y, px = nearest ? std::round(x) : x;
+            value = pixel(type, call.in[0], (image * in[1] + ch) * in[2] * in[3], in[2], in[3], py, px);
+          }
+          set_number(type, call.out[0], ((box * out[1] + ch) * out[2] + oy) * out[3] + ox, value);
+        }
+      }
+    };
+    parallel_for(threads, rows, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (auto row = begin; row < end; ++row) crop_row(row);
+    });
+    return {};
+  });
+  kernel->can_fail = true;
+  return kernel;
+}
+
 KernelResult col2im_kernel(const LowerContext& c) {
   InferContext infer(c.node, c.inputs);
   const auto image = TENON_TRY(infer.integers(1)), block = TENON_TRY(infer.integers(2));
@@ -397,6 +476,7 @@ KernelResult fast::sampling(const LowerContext& c) {
     case Op::GridSample: return grid_sample_kernel(c);
     case Op::AffineGrid: return affine_grid_kernel(c);
     case Op::RoiAlign: return roi_align_kernel(c);
+    case Op::CropAndResize: return crop_and_resize_kernel(c);
     case Op::Col2Im: return col2im_kernel(c);
     default: return max_unpool_kernel(c);
   }

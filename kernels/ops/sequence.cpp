@@ -36,6 +36,9 @@ Result<const Value::Sequence*> sequence_in(const ValueCall& call, std::size_t i)
   return &call.in[i]->elements;
 }
 
+// An element that SequenceSet has left out.
+bool is_gap(const Value& value) { return value.kind == ValueType::Kind::tensor && !value.tensor.defined(); }
+
 // A position in [-size, size); with `end`, size itself too.
 Result<std::size_t> position(const Value* value, std::size_t size, bool end) {
   const auto list = TENON_TRY(to_integers(value->tensor));
@@ -59,7 +62,10 @@ Result<void> construct(ValueCall& call) {
 
 Result<void> at(ValueCall& call) {
   const auto* sequence = TENON_TRY(sequence_in(call, 0));
-  call.out[0] = (*sequence)[TENON_TRY(position(call.in[1], sequence->size(), false))];
+  const auto where = TENON_TRY(position(call.in[1], sequence->size(), false));
+  if (is_gap((*sequence)[where]))
+    return fail(ErrorCode::runtime_error, "element {} was never written", where);
+  call.out[0] = (*sequence)[where];
   return {};
 }
 
@@ -69,6 +75,21 @@ Result<void> insert(ValueCall& call) {
   if (call.in.size() > 2 && call.in[2] != nullptr)
     where = TENON_TRY(position(call.in[2], elements.size(), true));
   elements.insert(elements.begin() + static_cast<std::ptrdiff_t>(where), *call.in[1]);
+  call.out[0] = Value::sequence(std::move(elements));
+  return {};
+}
+
+// TensorFlow's lists: elements may be written in any order, the ones between are empty until they are written too.
+Result<void> set(ValueCall& call) {
+  auto elements = *TENON_TRY(sequence_in(call, 0));
+  const auto list = TENON_TRY(to_integers(call.in[1]->tensor));
+  if (list.size() != 1 || list[0] < 0)
+    return fail(ErrorCode::runtime_error, "the position must be one number from 0 on");
+  const auto where = static_cast<std::uint64_t>(list[0]);
+  if (where >= call.interpreter.options().limits.max_context_bytes / sizeof(Value))
+    return fail(ErrorCode::too_large, "position {} in a sequence", where);
+  if (where >= elements.size()) elements.resize(where + 1);
+  elements[where] = *call.in[2];
   call.out[0] = Value::sequence(std::move(elements));
   return {};
 }
@@ -126,7 +147,10 @@ Result<void> split_to_sequence(ValueCall& call) {
 Result<void> concat_from_sequence(ValueCall& call) {
   const auto* sequence = TENON_TRY(sequence_in(call, 0));
   std::vector<Tensor> tensors;
-  for (const auto& value : *sequence) tensors.push_back(value.tensor);
+  for (const auto& value : *sequence) {
+    if (is_gap(value)) return fail(ErrorCode::runtime_error, "element {} was never written", tensors.size());
+    tensors.push_back(value.tensor);
+  }
   if (tensors.empty()) return fail(ErrorCode::runtime_error, "the sequence is empty");
   const bool new_axis = call.node.integer("new_axis") != 0;
   const auto axis =
@@ -225,6 +249,7 @@ KernelResult fast::sequence(const LowerContext& c) {
     case Op::SequenceEmpty: return value_kernel_of("tenon sequence", empty);
     case Op::SequenceAt: return value_kernel_of("tenon sequence", at);
     case Op::SequenceInsert: return value_kernel_of("tenon sequence", insert);
+    case Op::SequenceSet: return value_kernel_of("tenon sequence", set);
     case Op::SequenceErase: return value_kernel_of("tenon sequence", erase);
     case Op::SequenceLength: return value_kernel_of("tenon sequence", length);
     case Op::SplitToSequence: return value_kernel_of("tenon sequence", split_to_sequence);

@@ -10,6 +10,7 @@
 #include "tests/nn/test_data.h"
 #include "tests/nn/tf_writer.h"
 #include "wasi-nn/formats/detect.h"
+#include "wasi-nn/formats/image.h"
 #include "wasi-nn/formats/tf_table.h"
 #include "wasi-nn/golden.h"
 
@@ -60,6 +61,14 @@ void expect_error(const Bytes& bytes, ErrorCode code, const std::string& text) {
   const auto result = compute(source_of(bytes), {});
   ASSERT_FALSE(result) << "runs, expected: " << text;
   EXPECT_EQ(result.error().code, code) << result.error().message;
+  EXPECT_THAT(result.error().message, HasSubstr(text));
+}
+
+void expect_runtime_error(const Bytes& bytes, const std::vector<std::vector<float>>& inputs,
+                          const std::string& text) {
+  const auto result = compute(source_of(bytes), inputs);
+  ASSERT_FALSE(result) << "runs, expected: " << text;
+  EXPECT_EQ(result.error().code, ErrorCode::runtime_error);
   EXPECT_THAT(result.error().message, HasSubstr(text));
 }
 
@@ -205,6 +214,76 @@ TEST(TensorFlow, ChannelsLastConvolutionIsRight) {
                 w::node("y", "Conv2D", {"x", "w"},
                         {{"strides", w::integers({1, 1, 1, 1})}, {"padding", w::text("SAME")}})});
   EXPECT_THAT(run(bytes, {{1, 2, 3, 4}})[0], ElementsAre(10, 8, 6, 0, 7, 0, 4, 0));
+}
+
+TEST(TensorFlow, ListsAreWrittenInAnyOrderAndStacked) {
+  const auto at = [](const std::string& name, int32_t i) { return w::ints(name, {}, {i}); };
+  const auto set = [](const std::string& name, const std::string& list, const std::string& i,
+                      const std::string& item) {
+    return w::node(name, "TensorListSetItem", {list, i, item}, {{"element_dtype", w::type(w::kFloat)}});
+  };
+  const std::vector<Bytes> writes{set("a", "list", "one", "x"), set("b", "a", "zero", "z"),
+                                  set("c", "b", "one", "z")};
+  const auto graph = [&](const std::string& last, std::ptrdiff_t count) {
+    std::vector<Bytes> nodes{
+        w::placeholder("x", {2}),
+        w::placeholder("z", {2}),
+        at("zero", 0),
+        at("one", 1),
+        at("two", 2),
+        w::node("list", "TensorListReserve", {"one", "two"}, {{"element_dtype", w::type(w::kFloat)}}),
+        w::node("y", "TensorListStack", {last, "one"}, {{"element_dtype", w::type(w::kFloat)}})};
+    nodes.insert(nodes.end(), writes.begin(), writes.begin() + count);
+    return w::graph(nodes);
+  };
+  EXPECT_THAT(run(graph("b", 2), {{1, 2}, {3, 4}})[0], ElementsAre(3, 4, 1, 2));
+  EXPECT_THAT(run(graph("c", 3), {{1, 2}, {3, 4}})[0], ElementsAre(3, 4, 3, 4));
+  expect_runtime_error(graph("a", 1), {{1, 2}}, "element 0 was never written");
+}
+
+TEST(TensorFlow, CropsAreInterpolatedAndFilledOutside) {
+  const auto crop = [](const std::vector<float>& box, int32_t image) {
+    return w::graph(
+        {w::placeholder("x", {1, 2, 3, 1}), w::floats("boxes", {1, 4}, box), w::ints("i", {1}, {image}),
+         w::ints("size", {2}, {1, 2}),
+         w::node("y", "CropAndResize", {"x", "boxes", "i", "size"}, {{"extrapolation_value", w::real(-1)}})});
+  };
+  const std::vector<float> x{0, 1, 2, 10, 11, 12};
+  EXPECT_THAT(run(crop({0, 0, 1, 1}, 0), {x})[0], ElementsAre(5, 7));
+  EXPECT_THAT(run(crop({0, 0.25f, 0, 0.75f}, 0), {x})[0], ElementsAre(0.5, 1.5));
+  EXPECT_THAT(run(crop({0, 1, 0, 1.5f}, 0), {x})[0], ElementsAre(2, -1));
+  expect_runtime_error(crop({0, 0, 1, 1}, 7), {x}, "image 7 of 1");
+}
+
+// The whole detector: a loop over scales, conditionals, arrays, boxes. TensorFlow 2.15 finds 29 faces with these numbers.
+TEST(TensorFlow, MtcnnFindsFaces) {
+  const std::string folder = test::test_data() + "/models/tf-mtcnn";
+  SKIP_WITHOUT(folder);
+  const auto file = MappedFile::open(folder + "/input.jpg");
+  ASSERT_TRUE(file);
+  const auto image = decode_image((*file)->bytes(), 3);
+  ASSERT_TRUE(image) << image.error().message;
+  const auto model = load_model_file(folder, {});
+  ASSERT_TRUE(model) << model.error().message;
+  const auto context = *(*model)->create_context();
+  std::vector<float> pixels(image->pixels.begin(), image->pixels.end());
+  for (size_t i = 0; i < pixels.size(); i += 3) std::swap(pixels[i], pixels[i + 2]);  // blue first
+  const auto set = [&](size_t i, const kernels::Dims& dims, const std::vector<float>& values) {
+    const auto tensor = Tensor::of<float>(DataType::f32, dims, std::span(values));
+    ASSERT_TRUE(tensor);
+    const auto ok = context->set_input(i, tensor->view());
+    ASSERT_TRUE(ok) << ok.error().message;
+  };
+  set(0, {image->height, image->width, 3}, pixels);
+  set(1, {}, {40});
+  set(2, {3}, {0.6f, 0.7f, 0.7f});
+  set(3, {}, {0.7f});
+  const auto ok = context->compute();
+  ASSERT_TRUE(ok) << ok.error().message;
+  const auto faces = context->get_output_value(0);
+  ASSERT_TRUE(faces) << faces.error().message;
+  EXPECT_EQ(faces->tensor.count(), 29);
+  for (const double probability : to_doubles(faces->tensor)) EXPECT_GT(probability, 0.7);
 }
 
 // Errors.

@@ -43,6 +43,9 @@ inline Bytes text(const std::string& s) {
 inline Bytes integer(int64_t i) {
   return value([&](auto& w) { w.add_int64(3, i); });
 }
+inline Bytes real(float f) {
+  return value([&](auto& w) { w.add_float(4, f); });
+}
 inline Bytes boolean(bool b) {
   return value([&](auto& w) { w.add_bool(5, b); });
 }

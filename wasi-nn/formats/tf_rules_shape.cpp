@@ -46,7 +46,25 @@ Result<void> concat_old(NodeImport& node) {
 }
 Result<void> parallel_concat(NodeImport& node) { return node.result(node.concat(node.inputs(), 0)); }
 
+// Known numbers become a known vector: subscripts and strides are often spelled so.
+static Result<std::optional<ValueId>> known_vector(NodeImport& node) {
+  const DataType type = node.element_type(node.input(0));
+  std::vector<int64_t> values;
+  for (size_t i = 0; i < node.input_count(); ++i) {
+    const Tensor* tensor = node.constant(node.input(i));
+    const auto numbers = node.constant_ints(i);
+    if (!numbers || !tensor->dims().empty() || tensor->type() != type) return std::nullopt;
+    values.push_back((*numbers)[0]);
+  }
+  if (type == DataType::i64) return TENON_TRY(node.int_vector(values));
+  if (type != DataType::i32) return std::nullopt;
+  const std::vector<int32_t> narrow(values.begin(), values.end());
+  const kernels::Dims dims{static_cast<int64_t>(narrow.size())};
+  return TENON_TRY(node.constant(TENON_TRY(Tensor::of<int32_t>(type, dims, std::span(narrow)))));
+}
+
 Result<void> pack(NodeImport& node) {
+  if (const auto known = TENON_TRY(known_vector(node))) return node.result(*known);
   const int64_t axis = TENON_TRY(node.int_attr("axis", 0));
   std::vector<ValueId> parts;
   for (const ValueId id : node.inputs()) parts.push_back(TENON_TRY(node.unsqueeze(id, {axis})));
