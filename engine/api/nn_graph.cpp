@@ -1,5 +1,6 @@
 // Graphs and contexts of the C API: models on the host's own tensors, without WebAssembly. All of it is in tenon-nn.so.
 #include <algorithm>
+#include <cstring>
 
 #include "handles.h"
 
@@ -30,7 +31,9 @@ u32 index_of(size_t index) { return static_cast<u32>(std::min<size_t>(index, ~u3
 // A type that is no number of ours becomes one that no input has.
 NnTensor to_tensor(const tenon_nn_tensor_t& t) {
   constexpr u8 kNone = 0xff;
-  const auto type = static_cast<unsigned>(t.type);
+  unsigned type = 0;  // by its bytes: a C++ enum must not hold what it does not name
+  static_assert(sizeof type == sizeof t.type);
+  std::memcpy(&type, &t.type, sizeof type);
   NnTensor tensor{.index = t.index,
                   .type = static_cast<NnType>(type <= TENON_NN_BOOL ? static_cast<u8>(type) : kNone),
                   .dims = std::nullopt,

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
@@ -146,7 +147,8 @@ TEST_F(NnGraphTest, WrongTensorsAreErrorsThatNameTheInput) {
   const std::vector<int64_t> many(100, 1);
   expect_error(context.set_input<float>(0, pixels, many), TENON_ERROR_USAGE, "image");
   auto no_type = nn_input<float>(0, pixels);
-  no_type.type = static_cast<tenon_nn_type_t>(77);
+  const unsigned none = 77;
+  std::memcpy(&no_type.type, &none, sizeof none);
   expect_error(context.set_input(no_type), TENON_ERROR_USAGE, "no tensor type");
 
   ASSERT_TRUE(context.set_input<float>(0, pixels));
