@@ -229,8 +229,11 @@ Shape gather(const Question& q) {
 Shape gather_nd(const Question& q) {
   const Shape data = q.shape(0), indices = q.shape(1);
   if (!data || !indices || indices->empty() || !indices->back().is_constant()) return std::nullopt;
-  const int64_t rank = static_cast<int64_t>(data->size() + indices->size()) - 1 - indices->back().value -
-                       q.integer("batch_dims", 0);
+  int64_t rank = static_cast<int64_t>(data->size() + indices->size()) - 1;
+  if (__builtin_sub_overflow(rank, indices->back().value, &rank) ||
+      __builtin_sub_overflow(rank, q.integer("batch_dims", 0), &rank)) {
+    return std::nullopt;
+  }
   if (rank < 0 || rank > static_cast<int64_t>(kernels::Dims::kMaxRank)) return std::nullopt;
   return unknown_dims(static_cast<size_t>(rank));
 }

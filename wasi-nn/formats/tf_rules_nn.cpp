@@ -109,8 +109,11 @@ Result<void> depthwise_conv(NodeImport& node) {
   const kernels::Dims& dims = given->dims();
   if (dims.size() != 4) return NodeImport::invalid("a filter of shape {}", to_string(dims));
   const int64_t channels = dims[2];
+  int64_t filters = 0;
+  if (__builtin_mul_overflow(channels, dims[3], &filters))
+    return NodeImport::invalid("a filter of shape {}", to_string(dims));
   const ValueId moved = TENON_TRY(node.transpose(node.input(1), {2, 3, 0, 1}));
-  const ValueId filter = TENON_TRY(node.reshape(moved, {channels * dims[3], 1, dims[0], dims[1]}));
+  const ValueId filter = TENON_TRY(node.reshape(moved, {filters, 1, dims[0], dims[1]}));
   Attributes attributes = TENON_TRY(conv_attributes(node, format));
   attributes.push_back({"group", channels});
   const ValueId x = TENON_TRY(channels_first(node, node.input(0), format));
@@ -145,8 +148,10 @@ Result<void> conv_transpose(NodeImport& node) {
     for (size_t i = 0; i < strides.size(); ++i) {
       const int64_t width = filter->dims()[i], stride = strides[i];
       if (stride < 1) return NodeImport::invalid("stride {}", stride);
+      if (!sizes.empty() && sizes[i] < width) {
+        return NodeImport::invalid("a result of {} rows, the filter has {}", sizes[i], width);
+      }
       const int64_t left = sizes.empty() ? std::max<int64_t>(stride - width, 0) : (sizes[i] - width) % stride;
-      if (left < 0) return NodeImport::invalid("a result of {} rows, the filter has {}", sizes[i], width);
       extra.push_back(left);
     }
     attributes.push_back({"output_padding", extra});

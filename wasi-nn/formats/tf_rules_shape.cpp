@@ -109,6 +109,11 @@ Result<void> split_v(NodeImport& node) {
     }
     return {};
   }
+  constexpr int64_t kMostRows = int64_t{1} << 40;  // sums of sizes stay far from overflow
+  if (sizes->size() > 1 << 16 ||
+      std::ranges::any_of(*sizes, [](int64_t size) { return size < -1 || size > kMostRows; })) {
+    return NodeImport::invalid("{} parts of impossible sizes", sizes->size());
+  }
   // Slices from the front up to the open size, and from the end after it.
   const auto open = static_cast<size_t>(std::ranges::find(*sizes, -1) - sizes->begin());
   int64_t behind = 0;
