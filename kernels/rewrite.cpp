@@ -257,7 +257,9 @@ class Folding {
     if (!bias) return false;
     auto operands = TENON_TRY(qlinear_operands(x, *w, w->node->inputs[0], y));
     if (*bias != nullptr) operands.push_back((*bias)->inputs[0]);
-    replace(y, Op::QLinearConv, std::move(operands), node.attributes, node.source);
+    auto attributes = node.attributes;
+    attributes.push_back({"rounding", y.node->text("rounding")});
+    replace(y, Op::QLinearConv, std::move(operands), std::move(attributes), node.source);
     return true;
   }
 

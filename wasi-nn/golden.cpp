@@ -24,8 +24,8 @@ using nlohmann::json;
 constexpr Tolerance kSuiteTolerance{.rtol = 1e-3, .atol = 1e-7};  // the ONNX backend suite's own
 
 Result<CaseTensor> golden_tensor(const std::string& folder, const json& entry) {
-  CaseTensor tensor{entry.value("name", ""), folder + "/" + entry.at("file").get<std::string>(),
-                    std::nullopt};
+  CaseTensor tensor{entry.value("name", ""), folder + "/" + entry.at("file").get<std::string>(), std::nullopt,
+                    entry.contains("quantization") ? 1.0 : 0.0};
   const DataType type = parse_data_type(entry.at("dtype").get<std::string>());
   if (type == DataType::undefined) {
     return fail(ErrorCode::invalid_encoding, "{}: unknown dtype {}", tensor.file, entry.at("dtype").dump());
@@ -84,7 +84,7 @@ ModelCases backend_cases(const std::string& folder) {
       for (int i = 0;; ++i) {
         const std::string file = fmt::format("{}/{}_{}.pb", data, kind, i);
         if (!fs::exists(file)) break;
-        into.push_back({"", file, std::nullopt});
+        into.push_back({"", file});
       }
     };
     collect("input", one.inputs);
@@ -102,10 +102,7 @@ std::vector<ModelCases> light_cases(const std::string& folder) {
     if (entry.path().extension() != ".onnx") continue;
     const std::string stem = path.substr(0, path.size() - 5);
     if (!fs::exists(stem + "_output_0.pb")) continue;
-    ModelCase one{.name = stem,
-                  .inputs = {},
-                  .outputs = {{"", stem + "_output_0.pb", std::nullopt}},
-                  .ramp_input = true};
+    ModelCase one{.name = stem, .inputs = {}, .outputs = {{"", stem + "_output_0.pb"}}, .ramp_input = true};
     all.push_back({path, kSuiteTolerance, {std::move(one)}});
   }
   std::ranges::sort(all, {}, &ModelCases::model);

@@ -16,7 +16,8 @@ using kernels::Result;
 struct CaseTensor {
   std::string name;  // empty: by position
   std::string file;
-  std::optional<kernels::ValueType> type;  // where the layout tells it (golden.json)
+  std::optional<kernels::ValueType> type = std::nullopt;  // where the layout tells it (golden.json)
+  double step = 0;  // 1 for integers that stand for real numbers: computed one step off is near enough
 };
 
 struct ModelCase {

@@ -34,14 +34,15 @@ Result<Value> ramp(const ValueType& type) {
   return Value::of(std::move(tensor));
 }
 
-// A tensor of the model by its name in the case; by position when names are not given.
+// A tensor of the model by its name in the case; by position when names are not given, or the model has others (those
+// of a signature, say).
 Result<size_t> find_edge(const std::vector<kernels::TensorInfo>& edges, const CaseTensor& wanted,
                          size_t position) {
   if (!wanted.name.empty()) {
     const auto it = std::ranges::find(edges, wanted.name, &kernels::TensorInfo::name);
     if (it != edges.end()) return static_cast<size_t>(it - edges.begin());
   }
-  if (wanted.name.empty() && position < edges.size()) return position;
+  if (position < edges.size()) return position;
   return fail(ErrorCode::invalid_argument, "the model has no '{}'",
               wanted.name.empty() ? wanted.file : wanted.name);
 }
@@ -78,7 +79,9 @@ Result<std::optional<std::string>> run_case(kernels::Context& context, const Mod
     const size_t index = TENON_TRY(find_edge(edges, output, k));
     const Value expected = TENON_TRY(read_value(output.file, output.type.value_or(edges[index].type)));
     const Value actual = TENON_TRY(context.get_output_value(index));
-    if (auto off = difference(actual, expected, tolerance)) {
+    Tolerance own = tolerance;
+    own.atol = std::max(own.atol, output.step);
+    if (auto off = difference(actual, expected, own)) {
       return fmt::format("output '{}': {}", edges[index].name, *off);
     }
   }

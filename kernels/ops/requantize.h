@@ -18,11 +18,39 @@ T saturated(float value) {
   return static_cast<T>(value);
 }
 
+/// A scale as TensorFlow Lite's integer arithmetic has it: mantissa · 2^exponent, the mantissa 31 bits from 2^30 on.
+struct FixedScale {
+  std::int32_t mantissa = 0;
+  int exponent = 0;  // of mantissa / 2^31, which lies in [0.5, 1)
+
+  static FixedScale of(double scale) {
+    FixedScale out;
+    const auto rounded = std::llround(std::ldexp(std::frexp(scale, &out.exponent), 31));
+    const bool carries = rounded == std::int64_t{1} << 31;
+    out.exponent += carries ? 1 : 0;
+    out.mantissa = static_cast<std::int32_t>(carries ? rounded / 2 : rounded);
+    return out;
+  }
+
+  // The product's upper half is rounded to nearest, then what the shift takes away, halves away from zero.
+  std::int32_t apply(std::int32_t x) const {
+    const int left = std::clamp(exponent, 0, 31), right = std::clamp(-exponent, 0, 31);
+    const auto shifted = static_cast<std::int64_t>(x) * (std::int64_t{1} << left);
+    const auto product = std::clamp<std::int64_t>(shifted, INT32_MIN, INT32_MAX) * mantissa;
+    const auto high = (product + (product >= 0 ? std::int64_t{1} << 30 : 1 - (std::int64_t{1} << 30))) /
+                      (std::int64_t{1} << 31);
+    const auto mask = (std::int64_t{1} << right) - 1;
+    const auto rest = high & mask, threshold = (mask >> 1) + (high < 0 ? 1 : 0);
+    return static_cast<std::int32_t>((high >> right) + (rest > threshold ? 1 : 0));
+  }
+};
+
 /// As they are, or scaled to 8 bits.
 struct Requantize {
   DataType type = DataType::i32;
   std::vector<float> multipliers;  // one, or one for each channel
   float zero = 0;
+  std::vector<FixedScale> fixed = {};  // instead, when sums are rounded twice
 
   /// `n` sums to elements `at` and following of `out`; the first belongs to `channel`, each next one to the
   /// channel `channel_step` further.
@@ -35,6 +63,11 @@ struct Requantize {
     dispatch(TypeList<std::uint8_t, std::int8_t>{}, type, [&]<class T>() {
       for (std::int64_t j = 0; j < n; ++j) {
         const auto k = static_cast<std::size_t>(channel + j * channel_step);
+        if (!fixed.empty()) {
+          const auto sum = fixed[fixed.size() == 1 ? 0 : k].apply(sums[j]);
+          Out<T>{out}.set(at + j, saturated<T>(static_cast<float>(sum) + zero));
+          continue;
+        }
         const auto multiplier = multipliers.size() == 1 ? multipliers[0] : multipliers[k];
         Out<T>{out}.set(at + j,
                         saturated<T>(std::nearbyint(static_cast<float>(sums[j]) * multiplier) + zero));

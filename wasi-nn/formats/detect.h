@@ -9,6 +9,7 @@
 
 #include "wasi-nn/abi/dialect.h"
 #include "wasi-nn/formats/onnx_importer.h"
+#include "wasi-nn/formats/tflite_importer.h"
 
 namespace tenon::nn {
 

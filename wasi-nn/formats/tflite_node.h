@@ -1,0 +1,147 @@
+// One TensorFlow Lite operator on its way into a kernels' Graph: operands as they are stored or as real numbers, options,
+// and results that are quantised again where the file says so. Rules use it; tflite_importer makes it.
+#pragma once
+
+#include "wasi-nn/formats/emitter.h"
+#include "wasi-nn/formats/tflite_model.h"
+
+namespace tenon::nn::tflite {
+
+// The number of each field in the schema's tables of options.
+namespace option {
+enum Conv2D : unsigned { padding, stride_w, stride_h, conv_activation, dilation_w, dilation_h };
+enum Depthwise : unsigned {
+  multiplier = 3,
+  depthwise_activation,
+  depthwise_dilation_w,
+  depthwise_dilation_h
+};
+enum Pool : unsigned { filter_w = 3, filter_h, pool_activation };
+enum FullyConnected : unsigned { fc_activation, weights_format, keep_dims, asymmetric };
+enum TransposedConv : unsigned { transposed_activation = 3 };
+enum Conv3D : unsigned {
+  stride3_d = 1,
+  stride3_w,
+  stride3_h,
+  activation3,
+  dilation3_d,
+  dilation3_w,
+  dilation3_h
+};
+enum StridedSlice : unsigned { begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_mask, offset_ends };
+enum ResizeBilinear : unsigned { bilinear_corners = 2, bilinear_half_pixel };
+enum Sequence : unsigned { sequence_activation, cell_clip, projection_clip, time_major };
+enum Bidirectional : unsigned { merge_outputs = 3, bidirectional_time_major };
+inline constexpr unsigned first = 0, second = 1;  // of small tables
+}  // namespace option
+
+enum class Activation : int8_t { none, relu, relu_n1_to_1, relu6, tanh, sign_bit };
+
+struct Row;
+
+// The values of a graph that is being built, by number of the tensor.
+struct Scope {
+  const Model& model;
+  const SubGraph& graph;
+  std::vector<ValueId> values;  // kAbsent: nothing has defined it yet
+};
+
+class Node : public Emitter {
+ public:
+  Node(kernels::GraphBuilder& builder, Scope& scope, const OperatorInfo& info, const Row& row,
+       kernels::Source source)
+      : Emitter(builder, std::move(source)), scope_(scope), info_(info), row_(row) {}
+
+  const Row& row() const { return row_; }
+  const Model& model() const { return scope_.model; }
+  const OperatorInfo& info() const { return info_; }
+
+  size_t input_count() const { return info_.inputs.size(); }
+  size_t output_count() const { return info_.outputs.size(); }
+  bool has_input(size_t i) const { return i < info_.inputs.size() && info_.inputs[i] >= 0; }
+  bool has_output(size_t i) const { return i < info_.outputs.size() && info_.outputs[i] >= 0; }
+  // Requires that the operand is there; rules check with `needs`.
+  const TensorInfo& in(size_t i) const { return scope_.graph.tensors[static_cast<size_t>(info_.inputs[i])]; }
+  const TensorInfo& out(size_t i) const {
+    return scope_.graph.tensors[static_cast<size_t>(info_.outputs[i])];
+  }
+  // At least these many operands and results, all given.
+  Result<void> needs(size_t inputs, size_t outputs = 1) const;
+
+  // Scalars of the options; what is missing has the schema's default.
+  int64_t integer(unsigned field, int32_t fallback = 0) const {
+    return info_.options.scalar<int32_t>(field, fallback);
+  }
+  int8_t small(unsigned field) const { return info_.options.scalar<int8_t>(field); }
+  bool flag(unsigned field) const { return info_.options.scalar<uint8_t>(field) != 0; }
+  float real_option(unsigned field) const { return info_.options.scalar<float>(field); }
+  Activation activation(unsigned field) const { return static_cast<Activation>(small(field)); }
+
+  // Operands as they are stored; contents of constant ones as integers.
+  Result<ValueId> raw(size_t i) const;
+  Result<std::vector<int64_t>> integers(size_t i) const;
+  bool is_constant(size_t i) const;
+  // Rank as the file declares it.
+  Result<int64_t> rank(size_t i) const;
+  Result<size_t> axis(int64_t axis, size_t rank) const;
+
+  // Whether quantised operands and results have one quantisation, so that moving codes moves what they stand for.
+  // Then operand() and finish() work on codes.
+  void move_codes();
+  // Sums are rounded as TensorFlow Lite's integer convolutions for each channel do it.
+  void round_twice() { twice_ = true; }
+  // The operand in the form that the rule computes on: real numbers, unless codes are moved.
+  Result<ValueId> operand(size_t i);
+  Result<ValueId> real(size_t i);
+  // A value that holds codes of tensor `like`, as real numbers. `axis` is where scales lie, when there are several.
+  Result<ValueId> dequantised(ValueId codes, const TensorInfo& like, size_t axis);
+  // Operand i with its axes in another order, as real numbers.
+  Result<ValueId> weights(size_t i, const std::vector<int64_t>& perm);
+  // Operand i as what is added to sums of products of operands x and w.
+  Result<ValueId> bias(size_t i, size_t x, size_t w);
+
+  // Channels last to channels first, and back.
+  Result<ValueId> channels_first(ValueId id, int64_t rank);
+  Result<ValueId> channels_last(ValueId id, int64_t rank);
+  Result<ValueId> transposed(ValueId id, const std::vector<int64_t>& perm);
+  Result<ValueId> reshaped(ValueId id, const std::vector<int64_t>& dims);
+  // With the dimensions that the file declares for result 0, unless it has that rank already.
+  Result<ValueId> shaped_as_declared(ValueId id, size_t rank);
+  // Results that a node of several is to define.
+  std::vector<ValueId> new_values(size_t count);
+  Result<ValueId> activated(ValueId id, Activation activation);
+  Result<ValueId> number(double value);  // f32
+  Result<ValueId> clipped(ValueId id, double low, double high);
+
+  // Defines result i: as it is stored, or from real numbers (from codes, when codes are moved).
+  Result<void> define(size_t i, ValueId id);
+  Result<void> finish(ValueId id, Activation activation = Activation::none, size_t i = 0);
+  // Quantised as result i is, without defining it.
+  Result<ValueId> quantised(ValueId id, const TensorInfo& like);
+
+ private:
+  Result<ValueId> scale_of(const TensorInfo& like);
+  Result<ValueId> zero_of(const TensorInfo& like);
+
+  Scope& scope_;
+  const OperatorInfo& info_;
+  const Row& row_;
+  bool codes_ = false, twice_ = false;
+};
+
+struct Row {
+  std::string_view name;
+  int32_t code;
+  Result<void> (*rule)(Node&);
+  std::string_view rule_name, op;  // op: the operator of ops.def that the rule uses, empty: several
+};
+// The row of a built-in operator; null when there is none.
+const Row* find_row(int32_t code);
+// All of them, sorted by name, for the page of operators.
+std::span<const Row> rows();
+
+bool is_quantised(const TensorInfo& tensor);
+bool same_quantisation(const TensorInfo& a, const TensorInfo& b);
+kernels::ValueType type_of(const TensorInfo& tensor);
+
+}  // namespace tenon::nn::tflite
