@@ -93,6 +93,13 @@ class Rule {
     return constant(1)->count() == 1 || map_axis("axis");
   }
 
+  // Its scale and zero point are single.
+  bool dynamic_quantisation() {
+    form_.outputs.assign(node_.outputs.size(), {});
+    form_.outputs[0] = order_;
+    return in_order(0);
+  }
+
   bool concat() {
     for (std::size_t i = 0; i < operands_.size(); ++i) {
       if (in_order(i)) continue;
@@ -298,16 +305,27 @@ struct FamilyRule {
   bool (Rule::*apply)();
 };
 constexpr FamilyRule kRules[] = {
-    {"unary", &Rule::element_wise},    {"clip", &Rule::element_wise},
-    {"cast", &Rule::element_wise},     {"binary", &Rule::broadcast},
-    {"variadic", &Rule::broadcast},    {"where", &Rule::broadcast},
-    {"quantize", &Rule::quantisation}, {"dequantize", &Rule::quantisation},
-    {"concat", &Rule::concat},         {"split", &Rule::along_axis},
-    {"softmax", &Rule::along_axis},    {"top_k", &Rule::along_axis},
-    {"cum_sum", &Rule::axis_operand},  {"reduce", &Rule::reduce},
-    {"arg_reduce", &Rule::arg_reduce}, {"pad", &Rule::pad},
-    {"strided", &Rule::strided},       {"resize", &Rule::resize},
-    {"tile", &Rule::per_axis_operand}, {"view", &Rule::view},
+    {"unary", &Rule::element_wise},
+    {"clip", &Rule::element_wise},
+    {"cast", &Rule::element_wise},
+    {"binary", &Rule::broadcast},
+    {"variadic", &Rule::broadcast},
+    {"where", &Rule::broadcast},
+    {"quantize", &Rule::quantisation},
+    {"dequantize", &Rule::quantisation},
+    {"dynamic_quantize", &Rule::dynamic_quantisation},
+    {"concat", &Rule::concat},
+    {"split", &Rule::along_axis},
+    {"softmax", &Rule::along_axis},
+    {"top_k", &Rule::along_axis},
+    {"cum_sum", &Rule::axis_operand},
+    {"reduce", &Rule::reduce},
+    {"arg_reduce", &Rule::arg_reduce},
+    {"pad", &Rule::pad},
+    {"strided", &Rule::strided},
+    {"resize", &Rule::resize},
+    {"tile", &Rule::per_axis_operand},
+    {"view", &Rule::view},
 };
 
 }  // namespace

@@ -296,7 +296,8 @@ class Folding {
     ++uses_[index(operands[0])];
     operands[0] = points_in;
     if (*bias != nullptr) operands.push_back((*bias)->inputs[0]);
-    extra_.push_back({Op::QLinearConv, operands, {points_out}, {}, node.source});
+    extra_.push_back(
+        {Op::QLinearConv, operands, {points_out}, {{"rounding", y.node->text("rounding")}}, node.source});
     replace(y, Op::Squeeze, {points_out, axes}, {}, node.source);
     return true;
   }

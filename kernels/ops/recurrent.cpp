@@ -92,7 +92,20 @@ struct Cell {
   std::optional<T> clip;
   bool input_forget, linear_before_reset, reverse;
   bool has_bias, has_lengths, has_h, has_c, has_peepholes;
+  T cell_clip = 0, cell_step = 0, hidden_step = 0, hidden_zero = 0;
 
+  // The cell and the hidden state as they are kept for the next position.
+  T kept_cell(T c) const {
+    if (cell_clip > 0) c = std::min(std::max(c, -cell_clip), cell_clip);
+    if (cell_step > 0) c = std::min(std::max(std::nearbyint(c / cell_step), T(-32768)), T(32767)) * cell_step;
+    return c;
+  }
+  T kept_hidden(T h) const {
+    if (!(hidden_step > 0)) return h;
+    return (std::min(std::max(std::nearbyint(h / hidden_step) + hidden_zero, T(-128)), T(127)) -
+            hidden_zero) *
+           hidden_step;
+  }
   T limited(T x) const { return clip ? std::min(std::max(x, -*clip), *clip) : x; }
 };
 
@@ -218,9 +231,9 @@ class Pass {
                            ? 1 - in
                            : activations_[0](cell_.limited(gates_[2 * n + j] + peephole(2, j, c_[j])));
       const T candidate = activations_[1](cell_.limited(gates_[3 * n + j]));
-      c_[j] = forget * c_[j] + in * candidate;
+      c_[j] = cell_.kept_cell(forget * c_[j] + in * candidate);
       const T out = activations_[0](cell_.limited(gates_[n + j] + peephole(1, j, c_[j])));
-      h_[j] = out * activations_[2](c_[j]);
+      h_[j] = cell_.kept_hidden(out * activations_[2](c_[j]));
     }
   }
 
@@ -387,8 +400,9 @@ class BatchedPass {
       const float in = activations_[0](cell_.limited(gates[j] + peephole(0, j)));
       const float forget =
           cell_.input_forget ? 1 - in : activations_[0](cell_.limited(gates[2 * n + j] + peephole(2, j)));
-      c[j] = forget * c[j] + in * activations_[1](cell_.limited(gates[3 * n + j]));
-      h[j] = activations_[0](cell_.limited(gates[n + j] + peephole(1, j))) * activations_[2](c[j]);
+      c[j] = cell_.kept_cell(forget * c[j] + in * activations_[1](cell_.limited(gates[3 * n + j])));
+      const float out = activations_[0](cell_.limited(gates[n + j] + peephole(1, j)));
+      h[j] = cell_.kept_hidden(out * activations_[2](c[j]));
     }
   }
 
@@ -459,7 +473,11 @@ KernelResult make_recurrent(const LowerContext& c) {
       .has_lengths = c.has(4),
       .has_h = c.has(5),
       .has_c = c.has(6),
-      .has_peepholes = c.has(7)};
+      .has_peepholes = c.has(7),
+      .cell_clip = static_cast<T>(c.node.real("cell_clip")),
+      .cell_step = static_cast<T>(c.node.real("cell_step")),
+      .hidden_step = static_cast<T>(c.node.real("hidden_step")),
+      .hidden_zero = static_cast<T>(c.node.integer("hidden_zero"))};
   const bool has_lengths = cell.has_lengths;
   if constexpr (std::is_same_v<T, float>) {
     if (!c.reference && !has_lengths) return make_batched(cell);

@@ -29,6 +29,7 @@ struct FixedScale {
     const bool carries = rounded == std::int64_t{1} << 31;
     out.exponent += carries ? 1 : 0;
     out.mantissa = static_cast<std::int32_t>(carries ? rounded / 2 : rounded);
+    if (out.exponent < -31) return {};  // nothing is left of 32 bits
     return out;
   }
 

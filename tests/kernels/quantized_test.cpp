@@ -1,6 +1,7 @@
 // Quantised networks: what the planner makes of chains between integer operators, against the plain reference.
 #include "kernels/element.h"
 #include "kernels/ops/number.h"
+#include "kernels/ops/requantize.h"
 #include "tests/kernels/helpers.h"
 
 namespace tenon::kernels {
@@ -216,6 +217,33 @@ TEST(IntegerConvolutions, TheZeroPointOfTheInputMayComeAtRunTime) {
   const auto w = *b.constant("w", bytes(DataType::i8, {6, 4, 3, 3}, 2));
   ASSERT_TRUE(b.add_output(*b.node(Op::ConvInteger, {q, w, zero}, {{"pads", List{1, 1, 1, 1}}})));
   EXPECT_EQ(largest_difference(*std::move(b).finish(), {random_tensor({1, 4, 9, 9}, 8)}), 0);
+}
+
+// 7/16 is nearer to 0, but its upper half is rounded to 4 first.
+TEST(Requantize, RoundsTwiceWhereAsked) {
+  const auto sixteenth = FixedScale::of(1.0 / 16);
+  EXPECT_EQ(sixteenth.apply(7), 1);
+  EXPECT_EQ(sixteenth.apply(-7), 0);
+  EXPECT_EQ(sixteenth.apply(8), 1);
+  EXPECT_EQ(sixteenth.apply(6), 0);
+  EXPECT_EQ(FixedScale::of(3.0).apply(-5), -15);
+  EXPECT_EQ(FixedScale::of(1e-30).apply(INT32_MAX), 0);
+}
+
+TEST(Requantize, DepthwiseConvolutionsThatRoundTwiceStayInIntegers) {
+  GraphBuilder b("twice");
+  const auto constant = [&](Tensor t) { return *b.constant("c", std::move(t)); };
+  const auto x = *b.input("x", ValueType::tensor(DataType::u8, Dims{1, 16, 17, 19}));
+  const auto y =
+      *b.node(Op::QLinearConv,
+              {x, constant(scalar(0.02f)), constant(code(DataType::u8, 120)),
+               constant(bytes(DataType::u8, {16, 1, 3, 3}, 3)), constant(scalar(0.004f)),
+               constant(code(DataType::u8, 128)), constant(scalar(0.05f)), constant(code(DataType::u8, 100))},
+              {{"pads", List{1, 1, 1, 1}}, {"group", std::int64_t{16}}, {"rounding", std::string("twice")}});
+  ASSERT_TRUE(b.add_output(y));
+  const auto graph = *std::move(b).finish();
+  EXPECT_EQ(integer_convolutions(steps_of(graph)), 1u);
+  EXPECT_LE(largest_difference(graph, {bytes(DataType::u8, {1, 16, 17, 19}, 4)}), 1);
 }
 
 }  // namespace

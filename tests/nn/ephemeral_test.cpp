@@ -243,7 +243,7 @@ TEST_F(Ephemeral, EncodingsAndTargets) {
   const std::vector<std::pair<uint32_t, NnErrno>> encodings = {{0, NnErrno::invalid_encoding},
                                                                {2, NnErrno::invalid_encoding},
                                                                {3, NnErrno::unsupported_operation},
-                                                               {4, NnErrno::unsupported_operation},
+                                                               {4, NnErrno::invalid_encoding},
                                                                {5, NnErrno::success},
                                                                {6, NnErrno::success},
                                                                {7, NnErrno::invalid_encoding},

@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "kernels/plan.h"
 #include "tests/nn/test_data.h"
 #include "wasi-nn/formats/detect.h"
 #include "wasi-nn/tools.h"
@@ -31,8 +32,11 @@ TEST_P(TfliteModel, MatchesItsGoldenValues) {
 INSTANTIATE_TEST_SUITE_P(All, TfliteModel,
                          ::testing::Values("tflite-birds-v1", "tflite-face-detection-short-range",
                                            "tflite-hello-world-float", "tflite-hello-world-int8",
-                                           "tflite-micro-speech-int8", "tflite-mobilenet-v1-0.25-224-float",
-                                           "tflite-movie-review-text", "tflite-ultraface-rfb-320"));
+                                           "tflite-keras-lstm-mnist-ptq", "tflite-mnist-lstm-float",
+                                           "tflite-mnist-lstm-int8", "tflite-yolox-nano-float16",
+                                           "tflite-yolox-nano-int8", "tflite-micro-speech-int8",
+                                           "tflite-mobilenet-v1-0.25-224-float", "tflite-movie-review-text",
+                                           "tflite-ultraface-rfb-320"));
 
 std::vector<std::byte> bytes_of(const std::string& model) {
   const auto file = MappedFile::open(folder_of_model(model) + "/model.tflite");
@@ -57,6 +61,21 @@ void expect_survival(std::span<const std::byte> bytes) {
   options.limits.max_tensor_bytes = 1 << 24;
   options.limits.max_context_bytes = 1 << 26;
   (void)kernels::compile(std::move(imported->graph), options);
+}
+
+// The seeds of the fuzzer: an 8-bit convolution with a scale for each channel, and an LSTM; no test data needed.
+TEST(Tflite, SmallModelsLoadWholeAndNeverCutShort) {
+  for (const char* name : {"convolution", "lstm"}) {
+    const auto file = MappedFile::open(std::string(TENON_SOURCE_DIR) + "/tests/fuzz/seeds/tflite_import/" +
+                                       name + ".tflite");
+    ASSERT_TRUE(file) << file.error().message;
+    auto imported = import((*file)->bytes());
+    ASSERT_TRUE(imported) << imported.error().message;
+    const auto model = kernels::compile(std::move(imported->graph));
+    EXPECT_TRUE(model) << model.error().message;
+    for (size_t size = 0; size + 1 < (*file)->bytes().size(); size += 3)
+      expect_survival((*file)->bytes().first(size));
+  }
 }
 
 TEST(Tflite, FilesCutShortAreRefused) {

@@ -17,6 +17,7 @@ constexpr Column kColumns[] = {
     {"ONNX opsets", onnx::foreign_operators},
     {"OpenVINO", openvino::foreign_operators},
     {"TensorFlow", tf::foreign_operators},
+    {"TensorFlow Lite", tflite::foreign_operators},
 };
 
 // "f32 f64", or a word for the usual sets.

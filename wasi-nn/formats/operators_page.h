@@ -24,6 +24,9 @@ std::vector<ForeignOperator> foreign_operators();
 namespace tf {
 std::vector<ForeignOperator> foreign_operators();
 }
+namespace tflite {
+std::vector<ForeignOperator> foreign_operators();
+}
 
 // A row for each operator with its name in each format, element types and fast path.
 std::string operators_page();

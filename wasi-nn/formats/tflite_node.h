@@ -88,7 +88,7 @@ class Node : public Emitter {
   // Whether quantised operands and results have one quantisation, so that moving codes moves what they stand for.
   // Then operand() and finish() work on codes.
   void move_codes();
-  // Sums are rounded as TensorFlow Lite's integer convolutions for each channel do it.
+  // Sums are rounded as TensorFlow Lite's integer convolutions and products do it.
   void round_twice() { twice_ = true; }
   // The operand in the form that the rule computes on: real numbers, unless codes are moved.
   Result<ValueId> operand(size_t i);
@@ -119,8 +119,9 @@ class Node : public Emitter {
   // Quantised as result i is, without defining it.
   Result<ValueId> quantised(ValueId id, const TensorInfo& like);
 
- private:
   Result<ValueId> scale_of(const TensorInfo& like);
+
+ private:
   Result<ValueId> zero_of(const TensorInfo& like);
 
   Scope& scope_;
@@ -133,12 +134,10 @@ struct Row {
   std::string_view name;
   int32_t code;
   Result<void> (*rule)(Node&);
-  std::string_view rule_name, op;  // op: the operator of ops.def that the rule uses, empty: several
+  std::string_view op;  // of ops.def, that the rule uses; empty: several
 };
 // The row of a built-in operator; null when there is none.
 const Row* find_row(int32_t code);
-// All of them, sorted by name, for the page of operators.
-std::span<const Row> rows();
 
 bool is_quantised(const TensorInfo& tensor);
 bool same_quantisation(const TensorInfo& a, const TensorInfo& b);

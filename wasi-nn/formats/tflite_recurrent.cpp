@@ -34,6 +34,21 @@ static Result<std::string> activation_name(Activation activation) {
   return Node::unsupported("fused activation {}", static_cast<int>(activation));
 }
 
+// Quantised networks round the hidden state and the cell at each position.
+static Result<void> add_steps(Node& n, size_t state, Attributes& attributes) {
+  if (!n.has_input(state) || !n.has_input(state + 1)) return Node::invalid("no tensors for the state");
+  const auto &hidden = n.in(state), &cell = n.in(state + 1);
+  if (!is_quantised(hidden)) return {};
+  if (to_data_type(hidden.type) != kernels::DataType::i8 ||
+      to_data_type(cell.type) != kernels::DataType::i16 || !is_quantised(cell))
+    return Node::unsupported("a state of types {} and {}", hidden.type, cell.type);
+  const auto& zeros = hidden.quantization.zero_point;
+  attributes.push_back({"hidden_step", hidden.quantization.scale[0]});
+  attributes.push_back({"hidden_zero", zeros.empty() ? int64_t{0} : zeros[0]});
+  attributes.push_back({"cell_step", cell.quantization.scale[0]});
+  return {};
+}
+
 // One direction over x [time, batch, inputs] → [time, batch, hidden].
 static Result<ValueId> lstm(Node& n, ValueId x, const LstmOperands& at, bool backwards) {
   for (const size_t i : {at.projection, at.projection + 1}) {
@@ -42,7 +57,6 @@ static Result<ValueId> lstm(Node& n, ValueId x, const LstmOperands& at, bool bac
   for (size_t i = at.normalisation; i < at.normalisation + 4; ++i) {
     if (n.has_input(i)) return Node::unsupported("layer normalisation");
   }
-  if (n.real_option(option::cell_clip) != 0) return Node::unsupported("a clip of the cell");
   const bool coupled = !n.has_input(at.weights);
   const auto weights = [&](size_t gate) { return n.real(at.weights + gate); };
   const auto recurrent = [&](size_t gate) { return n.real(at.recurrent + gate); };
@@ -65,10 +79,13 @@ static Result<ValueId> lstm(Node& n, ValueId x, const LstmOperands& at, bool bac
   const auto& shape = n.in(at.recurrent + 1).shape;
   if (shape.size() != 2) return Node::invalid("recurrent weights of {} dimensions", shape.size());
   const std::string cell = TENON_TRY(activation_name(n.activation(option::sequence_activation)));
-  const ValueId y = TENON_TRY(n.emit("LSTM", {x, w, r, b, kAbsent, kAbsent, kAbsent, p},
-                                     {{"hidden_size", int64_t{shape[1]}},
-                                      {"direction", std::string(backwards ? "reverse" : "forward")},
-                                      {"activations", std::vector<std::string>{"Sigmoid", cell, cell}}}));
+  Attributes attributes{{"hidden_size", int64_t{shape[1]}},
+                        {"direction", std::string(backwards ? "reverse" : "forward")},
+                        {"activations", std::vector<std::string>{"Sigmoid", cell, cell}},
+                        {"cell_clip", n.real_option(option::cell_clip)}};
+  TENON_TRY(add_steps(n, at.output_state, attributes));
+  const ValueId y =
+      TENON_TRY(n.emit("LSTM", {x, w, r, b, kAbsent, kAbsent, kAbsent, p}, std::move(attributes)));
   return n.emit("Squeeze", {y, TENON_TRY(n.int_vector({1}))});
 }
 

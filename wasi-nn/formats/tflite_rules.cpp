@@ -8,9 +8,7 @@ namespace tenon::nn::tflite::rules {
 
 using kernels::Attributes;
 using kernels::DataType;
-using kernels::Dims;
 using kernels::kAbsent;
-using kernels::Tensor;
 
 using Integers = std::vector<int64_t>;
 
@@ -619,6 +617,7 @@ Result<void> fully_connected(Node& n) {
   const ValueId product = TENON_TRY(
       n.emit("Gemm", {x, TENON_TRY(n.real(1)), TENON_TRY(n.bias(2, 0, 1))}, {{"transB", int64_t{1}}}));
   ValueId y = TENON_TRY(n.activated(product, n.activation(option::fc_activation)));
+  n.round_twice();
   if (!is_quantised(n.out(0))) return n.define(0, TENON_TRY(n.shaped_as_declared(y, 2)));
   y = TENON_TRY(n.quantised(y, n.out(0)));
   return n.define(0, TENON_TRY(n.shaped_as_declared(y, 2)));

@@ -30,12 +30,36 @@ static Result<Integers> extents(const Node& n, std::initializer_list<unsigned> f
   return values;
 }
 
-// The convolution of operands x and w (weights already with output channels first), and what comes after it.
-static Result<void> convolve(Node& n, ValueId w, int64_t rank, int64_t group, const Integers& strides,
-                             const Integers& dilations, Activation activation) {
+// Weights of 8 bits for real numbers: these are quantised as they come, so that the products are of integers.
+static bool is_hybrid(const Node& n) {
+  const auto& q = n.in(1).quantization;
+  const bool symmetric = std::ranges::all_of(q.zero_point, [](int64_t zero) { return zero == 0; });
+  return to_data_type(n.in(0).type) == kernels::DataType::f32 && is_quantised(n.in(1)) && symmetric &&
+         to_data_type(n.in(1).type) == kernels::DataType::i8 && n.in(0).shape[0] == 1;
+}
+
+static Result<void> convolve_hybrid(Node& n, const Integers& perm, Attributes attributes,
+                                    Activation activation) {
+  const auto quantised = n.new_values(3);
+  TENON_TRY(n.emit_to(quantised, "DynamicQuantizeLinear", {TENON_TRY(n.raw(0))}));
+  const ValueId x = TENON_TRY(n.channels_first(quantised[0], 4));
+  const ValueId w = TENON_TRY(n.transposed(TENON_TRY(n.raw(1)), perm));
+  const ValueId sums = TENON_TRY(n.emit("ConvInteger", {x, w, quantised[2]}, std::move(attributes)));
+  ValueId y = TENON_TRY(n.emit("Cast", {TENON_TRY(n.channels_last(sums, 4))}, {{"to", int64_t{1}}}));
+  y = TENON_TRY(n.emit("Mul", {y, TENON_TRY(n.emit("Mul", {quantised[1], TENON_TRY(n.scale_of(n.in(1)))}))}));
+  if (n.has_input(2)) y = TENON_TRY(n.emit("Add", {y, TENON_TRY(n.real(2))}));
+  return n.finish(y, activation);
+}
+
+// The convolution of operands 0 and 1, the weights' axes in the order of `perm`, and what comes after it.
+static Result<void> convolve(Node& n, const Integers& perm, int64_t rank, int64_t group,
+                             const Integers& strides, const Integers& dilations, Activation activation) {
   Attributes attributes{
       {"auto_pad", TENON_TRY(auto_pad(n))}, {"group", group}, {"strides", strides}, {"dilations", dilations}};
+  if (rank == 4 && is_hybrid(n)) return convolve_hybrid(n, perm, std::move(attributes), activation);
   const ValueId x = TENON_TRY(n.channels_first(TENON_TRY(n.real(0)), rank));
+  const ValueId w = TENON_TRY(n.weights(1, perm));
+  n.round_twice();
   const ValueId y = TENON_TRY(n.emit("Conv", {x, w, TENON_TRY(n.bias(2, 0, 1))}, std::move(attributes)));
   return n.finish(TENON_TRY(n.channels_last(y, rank)), activation);
 }
@@ -48,7 +72,7 @@ Result<void> conv_2d(Node& n) {
     return Node::invalid("operands of {} and {} dimensions", x.size(), w.size());
   if (w[3] < 1 || x[3] < 1 || x[3] % w[3] != 0)
     return Node::invalid("{} channels for weights of {}", x[3], w[3]);
-  return convolve(n, TENON_TRY(n.weights(1, {0, 3, 1, 2})), 4, x[3] / w[3],
+  return convolve(n, {0, 3, 1, 2}, 4, x[3] / w[3],
                   TENON_TRY(extents(n, {option::stride_h, option::stride_w}, "a stride")),
                   TENON_TRY(extents(n, {option::dilation_h, option::dilation_w}, "a dilation", 1)),
                   n.activation(option::conv_activation));
@@ -60,12 +84,10 @@ Result<void> depthwise_conv_2d(Node& n) {
   const auto& w = n.in(1).shape;
   if (x.size() != 4 || w.size() != 4)
     return Node::invalid("operands of {} and {} dimensions", x.size(), w.size());
-  n.round_twice();
   if (w[0] != 1 || x[3] < 1 || w[3] % x[3] != 0)
     return Node::invalid("{} channels for weights of {} and {}", x[3], w[0], w[3]);
   return convolve(
-      n, TENON_TRY(n.weights(1, {3, 0, 1, 2})), 4, x[3],
-      TENON_TRY(extents(n, {option::stride_h, option::stride_w}, "a stride")),
+      n, {3, 0, 1, 2}, 4, x[3], TENON_TRY(extents(n, {option::stride_h, option::stride_w}, "a stride")),
       TENON_TRY(extents(n, {option::depthwise_dilation_h, option::depthwise_dilation_w}, "a dilation", 1)),
       n.activation(option::depthwise_activation));
 }
@@ -79,7 +101,7 @@ Result<void> conv_3d(Node& n) {
   if (w[3] < 1 || x[4] < 1 || x[4] % w[3] != 0)
     return Node::invalid("{} channels for weights of {}", x[4], w[3]);
   return convolve(
-      n, TENON_TRY(n.weights(1, {4, 3, 0, 1, 2})), 5, x[4] / w[3],
+      n, {4, 3, 0, 1, 2}, 5, x[4] / w[3],
       TENON_TRY(extents(n, {option::stride3_d, option::stride3_h, option::stride3_w}, "a stride")),
       TENON_TRY(extents(n, {option::dilation3_d, option::dilation3_h, option::dilation3_w}, "a dilation", 1)),
       n.activation(option::activation3));
@@ -116,10 +138,29 @@ static Result<Attributes> pool_attributes(const Node& n) {
                     {"strides", TENON_TRY(extents(n, {option::stride_h, option::stride_w}, "a stride"))}};
 }
 
+// Real numbers as codes of the result's type; halves fall away from zero.
+static Result<ValueId> rounded_codes(Node& n, ValueId y) {
+  const auto type = to_data_type(n.out(0).type);
+  ValueId half = TENON_TRY(n.number(0.5));
+  if (type != kernels::DataType::u8) half = TENON_TRY(n.emit("Mul", {TENON_TRY(n.emit("Sign", {y})), half}));
+  const int64_t to = type == kernels::DataType::u8 ? 2 : type == kernels::DataType::i8 ? 3 : 5;
+  return n.emit("Cast", {TENON_TRY(n.emit("Add", {y, half}))}, {{"to", to}});
+}
+
+// The mean of codes is a code.
+static Result<void> average_codes(Node& n) {
+  const ValueId x = TENON_TRY(n.emit("Cast", {TENON_TRY(n.raw(0))}, {{"to", int64_t{1}}}));
+  const ValueId y =
+      TENON_TRY(n.emit("AveragePool", {TENON_TRY(n.channels_first(x, 4))}, TENON_TRY(pool_attributes(n))));
+  return n.define(0, TENON_TRY(rounded_codes(n, TENON_TRY(n.channels_last(y, 4)))));
+}
+
 Result<void> pool(Node& n) {
   TENON_TRY(n.needs(1));
-  const bool picks = n.row().op == "MaxPool" && n.activation(option::pool_activation) == Activation::none;
-  if (picks) n.move_codes();
+  const bool plain = n.activation(option::pool_activation) == Activation::none;
+  if (n.row().op == "AveragePool" && plain && is_quantised(n.in(0)) && same_quantisation(n.in(0), n.out(0)))
+    return average_codes(n);
+  if (n.row().op == "MaxPool" && plain) n.move_codes();
   const ValueId x = TENON_TRY(n.channels_first(TENON_TRY(n.operand(0)), 4));
   const ValueId y = TENON_TRY(n.emit(n.row().op, {x}, TENON_TRY(pool_attributes(n))));
   return n.finish(TENON_TRY(n.channels_last(y, 4)), n.activation(option::pool_activation));
@@ -157,15 +198,10 @@ static Result<ValueId> resized(Node& n, ValueId x, std::string_view mode, std::s
                  {"nearest_mode", std::string(nearest)}});
 }
 
-// Codes are interpolated as they are, and halves fall away from zero.
+// Codes are interpolated as they are.
 static Result<ValueId> resized_codes(Node& n, std::string_view coordinates) {
-  const auto type = to_data_type(n.out(0).type);
   const ValueId x = TENON_TRY(n.emit("Cast", {TENON_TRY(n.raw(0))}, {{"to", int64_t{1}}}));
-  const ValueId y = TENON_TRY(resized(n, x, "linear", coordinates, "floor"));
-  ValueId half = TENON_TRY(n.number(0.5));
-  if (type != kernels::DataType::u8) half = TENON_TRY(n.emit("Mul", {TENON_TRY(n.emit("Sign", {y})), half}));
-  const int64_t to = type == kernels::DataType::u8 ? 2 : type == kernels::DataType::i8 ? 3 : 5;
-  return n.emit("Cast", {TENON_TRY(n.emit("Add", {y, half}))}, {{"to", to}});
+  return rounded_codes(n, TENON_TRY(resized(n, x, "linear", coordinates, "floor")));
 }
 
 Result<void> resize_bilinear(Node& n) {

@@ -1,11 +1,12 @@
 // Looks up the row of an operator in tflite_ops.def.
+#include "wasi-nn/formats/operators_page.h"
 #include "wasi-nn/formats/tflite_rules.h"
 
 namespace tenon::nn::tflite {
 namespace {
 
 constexpr Row kRows[] = {
-#define TFLITE_OP(name, code, rule, op) {#name, code, rules::rule, #rule, #op},
+#define TFLITE_OP(name, code, rule, op) {#name, code, rules::rule, #op},
 #include "wasi-nn/formats/tflite_ops.def"
 #undef TFLITE_OP
 };
@@ -25,6 +26,10 @@ const Row* find_row(int32_t code) {
   return row == std::end(kRows) ? nullptr : row;
 }
 
-std::span<const Row> rows() { return kRows; }
+std::vector<ForeignOperator> foreign_operators() {
+  std::vector<ForeignOperator> all;
+  for (const Row& row : kRows) all.push_back({row.name, row.op});
+  return all;
+}
 
 }  // namespace tenon::nn::tflite
