@@ -100,7 +100,7 @@ class NnGuests : public ::testing::TestWithParam<tenon_tier_t> {
  protected:
   static Config config() {
     Config config;
-    config.tier(GetParam());
+    config.tier(GetParam()).max_stack(512 << 10);  // soon deep enough
     return config;
   }
   Engine engine{config()};
@@ -124,12 +124,13 @@ TEST_P(NnGuests, InferencesDeepInTheStackAreRefusedBeforeItEnds) {
   auto dived = (*instance->get<int32_t()>("dive"))();
   ASSERT_TRUE(dived) << dived.error().message();
   EXPECT_EQ(*dived, kRuntimeError);
-  EXPECT_GT(depth, 20);
+  EXPECT_GT(depth, 5);
   EXPECT_THAT(nn.statistics(), HasSubstr("leaves no room for an inference"));
 
-  // Frames of the interpreter are not on the native stack: there the recursion ends in a trap.
-  auto deep = (*instance->get<int64_t(int64_t)>("deep"))(0);
-  if (!deep) EXPECT_THAT(deep.error().message(), HasSubstr("call stack exhausted"));
+  if (GetParam() == TENON_TIER_JIT) {  // the interpreter's frames are not on the native stack
+    auto deep = (*instance->get<int64_t(int64_t)>("deep"))(0);
+    EXPECT_TRUE(deep) << deep.error().message();
+  }
   depth = 0;
   auto again = (*instance->get<int32_t()>("dive"))();
   ASSERT_TRUE(again);
