@@ -67,7 +67,9 @@ Result<std::vector<int64_t>> Node::integers(size_t i) const {
     for (int64_t k = 0; k < tensor->count(); ++k) {
       T value;
       std::memcpy(&value, tensor->data() + static_cast<size_t>(k) * sizeof value, sizeof value);
-      values.push_back(static_cast<int64_t>(value));
+      // Dimensions have 32 bits, so nothing is meant by more, and arithmetic on these cannot overflow.
+      constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+      values.push_back(std::clamp(static_cast<int64_t>(value), -kMost, kMost));
     }
   };
   switch (tensor->type()) {
