@@ -210,7 +210,7 @@ LayoutResult lower_matmul(const LayoutRequest& r) {
   }
   return guarded(r.threads, [&]() -> LayoutResult {
     const bool constant = r.inputs[1].constant.defined();
-    const auto weights = constant ? any_desc(kF32, weights_plain.dims()) : weights_plain;
+    const auto weights = constant ? any_desc(kF32, compat::dims_of(weights_plain)) : weights_plain;
     const auto pd =
         compat::matmul(cpu_engine(), src, weights, bias_desc, dst, onednn::attributes(shaped, &dst));
     if (is_reference(pd.impl_info_str())) return std::nullopt;
