@@ -2,6 +2,7 @@
 // post-ops.
 #pragma once
 #include <optional>
+#include <string>
 #include <vector>
 
 // oneDNN's header is not ours to warn about.
@@ -107,17 +108,6 @@ inline dnnl::concat::primitive_desc concat(const dnnl::engine& engine, int axis,
 #endif
 }
 
-/// Whether every stored element is an element of the tensor (no padding to whole blocks).
-inline bool is_unpadded(const dnnl::memory::desc& desc, std::size_t element_bytes) {
-  std::size_t count = 1;
-#if DNNL_VERSION_MAJOR >= 3
-  for (const auto dim : desc.get_dims()) count *= static_cast<std::size_t>(dim);
-#else
-  for (const auto dim : desc.dims()) count *= static_cast<std::size_t>(dim);
-#endif
-  return desc.get_size() == count * element_bytes;
-}
-
 #if DNNL_VERSION_MAJOR >= 3
 inline dnnl::memory::dims dims_of(const dnnl::memory::desc& desc) { return desc.get_dims(); }
 inline dnnl::memory::data_type type_of(const dnnl::memory::desc& desc) { return desc.get_data_type(); }
@@ -125,6 +115,13 @@ inline dnnl::memory::data_type type_of(const dnnl::memory::desc& desc) { return 
 inline dnnl::memory::dims dims_of(const dnnl::memory::desc& desc) { return desc.dims(); }
 inline dnnl::memory::data_type type_of(const dnnl::memory::desc& desc) { return desc.data_type(); }
 #endif
+
+/// Whether every stored element is an element of the tensor (no padding to whole blocks).
+inline bool is_unpadded(const dnnl::memory::desc& desc, std::size_t element_bytes) {
+  std::size_t count = 1;
+  for (const auto dim : dims_of(desc)) count *= static_cast<std::size_t>(dim);
+  return desc.get_size() == count * element_bytes;
+}
 
 /// Elements from one index to the next along each axis; nothing for layouts in blocks, which no such number describes.
 inline std::optional<dnnl::memory::dims> strides_of(const dnnl::memory::desc& desc) {
@@ -137,6 +134,16 @@ inline std::optional<dnnl::memory::dims> strides_of(const dnnl::memory::desc& de
   if (data.format_kind != dnnl_blocked || data.format_desc.blocking.inner_nblks != 0) return std::nullopt;
   const auto* strides = data.format_desc.blocking.strides;
   return dnnl::memory::dims(strides, strides + data.ndims);
+#endif
+}
+
+/// Bytes that tell layouts apart, within a process. (A copy: oneDNN 3 asks a descriptor that may change.)
+inline std::string bytes_of(dnnl::memory::desc desc) {
+#if DNNL_VERSION_MAJOR >= 3
+  const auto blob = desc.get_blob();
+  return {blob.begin(), blob.end()};
+#else
+  return {reinterpret_cast<const char*>(&desc.data), sizeof(desc.data)};
 #endif
 }
 

@@ -18,16 +18,6 @@ bool is_quantized_convolution(Op op) { return op == Op::QLinearConv || op == Op:
 bool is_quantized_product(Op op) { return op == Op::QLinearMatMul || op == Op::MatMulInteger; }
 bool is_byte(DataType type) { return type == DataType::u8 || type == DataType::i8; }
 
-// Bytes that identify a layout within a process.
-std::string desc_key(const dnnl::memory::desc& desc) {
-#if DNNL_VERSION_MAJOR >= 3
-  const auto blob = desc.get_blob();
-  return {blob.begin(), blob.end()};
-#else
-  return {reinterpret_cast<const char*>(&desc.data), sizeof(desc.data)};
-#endif
-}
-
 class Lowering {
  public:
   Lowering(FlatGraph& flat, const CompileOptions& options, ConstantCache& cache)
@@ -170,7 +160,7 @@ class Lowering {
     const auto plain_view = seen_as ? *seen_as : *plain_desc(operand.type, operand.dims);
     if (same_places(plain_view, *want)) return plain(id);
     if (operand.constant.defined()) return packed(operand.constant, plain_view, *want, value(id).of_model);
-    const bool own_dims = value(id).alias_of == kNone && want->dims() == onednn_dims(operand.dims);
+    const bool own_dims = value(id).alias_of == kNone && compat::dims_of(*want) == onednn_dims(operand.dims);
     if (own_dims) {
       for (const auto& version : versions(id)) {
         if (version.layout && same_places(*version.layout, *want)) return version.storage;
@@ -203,7 +193,8 @@ class Lowering {
       return TENON_TRY(run_once(*kernel, in, out, options_.limits))[0];
     };
     if (!of_model) return constant_storage(TENON_TRY(make()));
-    const auto key = "pack " + cache_.name_of(constant.data()) + desc_key(from) + desc_key(to);
+    const auto key =
+        "pack " + cache_.name_of(constant.data()) + compat::bytes_of(from) + compat::bytes_of(to);
     return constant_storage(TENON_TRY(cache_.get(key, make)));
   }
 
