@@ -35,6 +35,7 @@ INSTANTIATE_TEST_SUITE_P(All, TfliteModel,
                                            "tflite-keras-lstm-mnist-ptq", "tflite-mnist-lstm-float",
                                            "tflite-mnist-lstm-int8", "tflite-yolox-nano-float16",
                                            "tflite-yolox-nano-int8", "tflite-micro-speech-int8",
+                                           "tflite-mobilenet-v1-0.25-128-quant",
                                            "tflite-mobilenet-v1-0.25-224-float", "tflite-movie-review-text",
                                            "tflite-ultraface-rfb-320"));
 

@@ -1,6 +1,8 @@
 // Operands and results of TensorFlow Lite operators; see tflite_node.h.
 #include "wasi-nn/formats/tflite_node.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace tenon::nn::tflite {
@@ -171,6 +173,15 @@ Result<ValueId> Node::quantised(ValueId id, const TensorInfo& like) {
               {{"rounding", std::string(twice_ ? "twice" : "once")}});
 }
 
+Result<ValueId> Node::stored(ValueId id, const TensorInfo& like, Activation activation) {
+  if (activation == Activation::tanh) {
+    id = TENON_TRY(activated(id, activation));
+    activation = Activation::none;
+  }
+  if (!codes_) id = TENON_TRY(quantised(id, like));
+  return activated_codes(id, activation, like);
+}
+
 Result<ValueId> Node::weights(size_t i, const std::vector<int64_t>& perm) {
   TENON_TRY(needs(i + 1, 0));
   if (TENON_TRY(rank(i)) != static_cast<int64_t>(perm.size()))
@@ -257,6 +268,56 @@ Result<ValueId> Node::activated(ValueId id, Activation activation) {
   }
 }
 
+namespace {
+
+// What an activation that only bounds leaves; nothing for others.
+std::optional<std::pair<double, double>> real_range(Activation activation) {
+  switch (activation) {
+    case Activation::relu: return std::pair(0.0, std::numeric_limits<double>::infinity());
+    case Activation::relu_n1_to_1: return std::pair(-1.0, 1.0);
+    case Activation::relu6: return std::pair(0.0, 6.0);
+    default: return std::nullopt;
+  }
+}
+
+}  // namespace
+
+template <class T>
+Result<ValueId> Node::clipped_codes(ValueId id, DataType type, const std::pair<double, double>& range,
+                                    const Quantization& q) {
+  if (!(q.scale[0] > 0)) return invalid("a scale of {}", q.scale[0]);
+  constexpr double kLowest = std::numeric_limits<T>::min(), kHighest = std::numeric_limits<T>::max();
+  const double zero = q.zero_point.empty() ? 0 : static_cast<double>(q.zero_point[0]);
+  const auto code = [&](double real) {
+    return std::clamp(zero + std::round(real / static_cast<double>(q.scale[0])), kLowest, kHighest);
+  };
+  const double low = code(range.first), high = code(range.second);
+  if (low <= kLowest && high >= kHighest) return id;
+  const auto limit = [&](double value) -> Result<ValueId> {
+    const auto single = static_cast<T>(value);
+    return constant(TENON_TRY(Tensor::of<T>(type, {}, std::span(&single, 1))));
+  };
+  return emit("Clip", {id, TENON_TRY(limit(low)), TENON_TRY(limit(high))});
+}
+
+// The range of codes is that of the activation, as TensorFlow Lite's CalculateActivationRangeQuantized has it: most often all
+// of them, so that nothing is left to do.
+Result<ValueId> Node::activated_codes(ValueId id, Activation activation, const TensorInfo& like) {
+  if (activation == Activation::none) return id;
+  const auto range = real_range(activation);
+  if (!range) return unsupported("fused activation {} of codes", static_cast<int>(activation));
+  const auto& q = like.quantization;
+  if (q.scale.size() != 1 || q.zero_point.size() > 1)
+    return unsupported("a result with {} scales", q.scale.size());
+  const DataType type = to_data_type(like.type);
+  switch (type) {
+    case DataType::i8: return clipped_codes<int8_t>(id, type, *range, q);
+    case DataType::u8: return clipped_codes<uint8_t>(id, type, *range, q);
+    case DataType::i16: return clipped_codes<int16_t>(id, type, *range, q);
+    default: return unsupported("a fused activation of this type");
+  }
+}
+
 Result<void> Node::define(size_t i, ValueId id) {
   if (!has_output(i)) return {};
   ValueId& value = scope_.values[static_cast<size_t>(info_.outputs[i])];
@@ -273,8 +334,10 @@ Result<void> Node::define(size_t i, ValueId id) {
 
 Result<void> Node::finish(ValueId id, Activation activation, size_t i) {
   if (!has_output(i)) return {};
-  id = TENON_TRY(activated(id, activation));
-  if (!codes_ && is_quantised(out(i))) id = TENON_TRY(quantised(id, out(i)));
+  if (is_quantised(out(i)))
+    id = TENON_TRY(stored(id, out(i), activation));
+  else
+    id = TENON_TRY(activated(id, activation));
   if (!codes_ && to_data_type(out(i).type) == DataType::f16)
     id = TENON_TRY(emit("Cast", {id}, {{"to", int64_t{10}}}));
   return define(i, id);

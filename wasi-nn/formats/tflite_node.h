@@ -116,6 +116,8 @@ class Node : public Emitter {
   // Defines result i: as it is stored, or from real numbers (from codes, when codes are moved).
   Result<void> define(size_t i, ValueId id);
   Result<void> finish(ValueId id, Activation activation = Activation::none, size_t i = 0);
+  // Quantised as `like` is (codes stay what they are when codes are moved), within an activation's range of codes.
+  Result<ValueId> stored(ValueId id, const TensorInfo& like, Activation activation);
   // Quantised as result i is, without defining it.
   Result<ValueId> quantised(ValueId id, const TensorInfo& like);
 
@@ -123,6 +125,10 @@ class Node : public Emitter {
 
  private:
   Result<ValueId> zero_of(const TensorInfo& like);
+  Result<ValueId> activated_codes(ValueId id, Activation activation, const TensorInfo& like);
+  template <class T>
+  Result<ValueId> clipped_codes(ValueId id, kernels::DataType type, const std::pair<double, double>& range,
+                                const Quantization& q);
 
   Scope& scope_;
   const OperatorInfo& info_;

@@ -616,10 +616,10 @@ Result<void> fully_connected(Node& n) {
   if (is_quantised(n.in(0))) x = TENON_TRY(n.dequantised(x, n.in(0), 0));
   const ValueId product = TENON_TRY(
       n.emit("Gemm", {x, TENON_TRY(n.real(1)), TENON_TRY(n.bias(2, 0, 1))}, {{"transB", int64_t{1}}}));
-  ValueId y = TENON_TRY(n.activated(product, n.activation(option::fc_activation)));
+  const Activation activation = n.activation(option::fc_activation);
   n.round_twice();
-  if (!is_quantised(n.out(0))) return n.define(0, TENON_TRY(n.shaped_as_declared(y, 2)));
-  y = TENON_TRY(n.quantised(y, n.out(0)));
+  const ValueId y = TENON_TRY(is_quantised(n.out(0)) ? n.stored(product, n.out(0), activation)
+                                                     : n.activated(product, activation));
   return n.define(0, TENON_TRY(n.shaped_as_declared(y, 2)));
 }
 
