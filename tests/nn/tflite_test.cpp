@@ -61,7 +61,8 @@ void expect_survival(std::span<const std::byte> bytes) {
   kernels::CompileOptions options;
   options.limits.max_tensor_bytes = 1 << 24;
   options.limits.max_context_bytes = 1 << 26;
-  (void)kernels::compile(std::move(imported->graph), options);
+  const auto model = kernels::compile(std::move(imported->graph), options);
+  EXPECT_TRUE(model || !model.error().message.empty());
 }
 
 // The seeds of the fuzzer: an 8-bit convolution with a scale for each channel, and an LSTM; no test data needed.
