@@ -100,8 +100,10 @@ void chain(int signal, siginfo_t* info, void* context) {
   const struct sigaction& previous = signal == SIGBUS        ? previous_bus
                                      : signal == kKickSignal ? previous_kick
                                                              : previous_segv;
-  if (previous.sa_flags & SA_SIGINFO) return previous.sa_sigaction(signal, info, context);
-  if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) return previous.sa_handler(signal);
+  if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {  // whatever its flags are
+    if (previous.sa_flags & SA_SIGINFO) return previous.sa_sigaction(signal, info, context);
+    return previous.sa_handler(signal);
+  }
   if (signal == kKickSignal) return;
   // Back to the default action; the access is repeated and ends the process.
   struct sigaction fallback{};

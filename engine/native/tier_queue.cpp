@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <set>
 #include <thread>
+#include <unordered_set>
+#include <utility>
 
 #include "engine/aot/worker.h"
 #include "engine/native/native_tier.h"
@@ -33,27 +35,52 @@ u64 size_of(const TierJob& job) {
   return size;
 }
 
-// Adds the types of a function and of what it calls: signatures that need thunks between the tiers.
-void add_types(const Module& module, FuncIdx f, std::vector<TypeId>& types) {
-  const Function& function = module.functions[f.value];
-  types.push_back(function.type);
-  CodeReader reader(module, function.body, function.offset);
-  std::vector<LocalRun> runs;
-  Instr i;
-  if (!reader.read_locals(runs)) return;
-  while (reader.next(i)) {
-    if (i.op == Op::call || i.op == Op::return_call)
-      types.push_back(module.functions[i.index].type);
-    else if (i.op == Op::call_indirect || i.op == Op::return_call_indirect || i.op == Op::call_ref ||
-             i.op == Op::return_call_ref)
-      types.push_back(module.types[i.index]);
+constexpr u64 kMayBeInlined = 1 << 10;  // bytes of a body; the compiler inlines fewer
+
+// Signatures that need thunks between the tiers: of a function, of what it calls, and of what those call that may be
+// inlined into it.
+class CalledTypes {
+ public:
+  explicit CalledTypes(const Module& module) : module_(module) {}
+  void add(FuncIdx f) {
+    waiting_.push_back(f);
+    while (!waiting_.empty()) {
+      const FuncIdx next = waiting_.back();
+      waiting_.pop_back();
+      if (seen_.insert(next.value).second) scan(module_.functions[next.value]);
+    }
   }
-}
+  std::vector<TypeId> types;
+
+ private:
+  void scan(const Function& function) {
+    types.push_back(function.type);
+    CodeReader reader(module_, function.body, function.offset);
+    std::vector<LocalRun> runs;
+    Instr i;
+    if (!reader.read_locals(runs)) return;
+    while (reader.next(i)) {
+      if (i.op == Op::call || i.op == Op::return_call) {
+        const Function& callee = module_.functions[i.index];
+        types.push_back(callee.type);
+        if (!callee.body.empty() && callee.body.size() <= kMayBeInlined) waiting_.push_back(FuncIdx{i.index});
+      } else if (i.op == Op::call_indirect || i.op == Op::return_call_indirect || i.op == Op::call_ref ||
+                 i.op == Op::return_call_ref) {
+        types.push_back(module_.types[i.index]);
+      }
+    }
+  }
+
+  const Module& module_;
+  std::vector<FuncIdx> waiting_;
+  std::unordered_set<u32> seen_;
+};
 
 std::vector<TypeId> types_of(const TierJob& job) {
-  std::vector<TypeId> types;
-  for (const FuncIdx f : job.functions) add_types(*job.module, f, types);
-  for (const OsrLoop& l : job.loops) add_types(*job.module, l.function, types);
+  CalledTypes called(*job.module);
+  for (const FuncIdx f : job.functions) called.add(f);
+  for (const OsrLoop& l : job.loops) called.add(l.function);
+  std::vector<TypeId>& types = called.types;
   std::ranges::sort(types, {}, &TypeId::value);
   const auto repeated = std::ranges::unique(types, {}, &TypeId::value);
   types.erase(repeated.begin(), repeated.end());

@@ -286,7 +286,7 @@ class NetImport final : public LayerHost {
     const ValueId parameter = outputs[0];
     if (input.is_iteration) {
       const DataType type = builder_.value(parameter).type.element;
-      const auto& shape = builder_.value(parameter).type.shape;
+      const auto shape = builder_.value(parameter).type.shape;  // a copy: nodes are added below
       const ValueId counted =
           TENON_TRY(builder_.node(kernels::Op::Cast, {iteration}, {{"to", onnx_type(type)}}));
       if (shape && shape->empty()) return define(parameter, kernels::Op::Identity, {counted});
