@@ -170,6 +170,10 @@ struct CompileOptions {
   CpuFeatures cpu() const { return cpu_features != 0 ? CpuFeatures{cpu_features} : host_cpu_features(); }
 };
 
+// A compiler may inline functions with bodies of at most this many bytes. Who asks for some thunks only names those for
+// what such functions call, too.
+inline constexpr u64 kMaxInlinedBytes = 96;
+
 // What a compiler is asked for. Any number may be compiled at once, on any threads.
 struct CompileRequest {
   const Module* module;

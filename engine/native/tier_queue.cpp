@@ -35,8 +35,6 @@ u64 size_of(const TierJob& job) {
   return size;
 }
 
-constexpr u64 kMayBeInlined = 1 << 10;  // bytes of a body; the compiler inlines fewer
-
 // Signatures that need thunks between the tiers: of a function, of what it calls, and of what those call that may be
 // inlined into it.
 class CalledTypes {
@@ -63,7 +61,8 @@ class CalledTypes {
       if (i.op == Op::call || i.op == Op::return_call) {
         const Function& callee = module_.functions[i.index];
         types.push_back(callee.type);
-        if (!callee.body.empty() && callee.body.size() <= kMayBeInlined) waiting_.push_back(FuncIdx{i.index});
+        if (!callee.body.empty() && callee.body.size() <= kMaxInlinedBytes)
+          waiting_.push_back(FuncIdx{i.index});
       } else if (i.op == Op::call_indirect || i.op == Op::return_call_indirect || i.op == Op::call_ref ||
                  i.op == Op::return_call_ref) {
         types.push_back(module_.types[i.index]);

@@ -13,7 +13,6 @@ namespace {
 
 // Guests come from optimising compilers, which have inlined what they thought worth it. What pays here are bodies
 // hardly larger than a call.
-constexpr u64 kMostBytes = 96;
 constexpr u32 kMostInstructions = 40, kMostCalls = 1, kMostLocals = 16;
 
 // No loops: the call is not what they cost. No handlers, which belong to a frame, no tail calls, which end one.
@@ -32,7 +31,7 @@ bool keeps_out(Op op) {
 
 bool is_small(const Module& module, FuncIdx f) {
   const Function& function = module.functions[f.value];
-  if (function.body.size() > kMostBytes) return false;
+  if (function.body.size() > kMaxInlinedBytes) return false;
   CodeReader reader(module, function.body, function.offset);
   std::vector<LocalRun> runs;
   if (!reader.read_locals(runs)) return false;

@@ -91,6 +91,22 @@ TEST_P(Replacement, KeepsOperandsBelowAnIfOnBothWays) {
         {0});
 }
 
+// Nobody but an inlined function calls a function of this type, and that one is interpreted: it needs a thunk. The
+// first iteration is interpreted: a call of $small there would have that compiled, with thunks of its own.
+TEST_P(Replacement, CallsFromInlinedFunctionsReachTheInterpreter) {
+  agree(R"((type $t (func (param f32 i64) (result f64))) (table funcref (elem $far))
+    (func $far (type $t) (f64.add (f64.promote_f32 (local.get 0)) (f64.convert_i64_s (local.get 1))))
+    (func $small (param i32) (result i64)
+      (i64.trunc_f64_s (call_indirect (type $t) (f32.const 1.5) (i64.extend_i32_u (local.get 0)) (i32.const 0))))
+    (func (export "f") (param i32) (result i64) (local i64)
+      (loop $l
+        (if (i32.lt_s (local.get 0) (i32.const 9))
+          (then (local.set 1 (i64.add (local.get 1) (call $small (local.get 0))))))
+        (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+      (local.get 1)))",
+        {9});
+}
+
 // Entered in the innermost loop: the outer ones begin again in compiled code, with what lay below them.
 TEST_P(Replacement, OfANestedLoopGoesOnInTheOuterOnes) {
   agree(R"((func (export "f") (param i32) (result i32) (local i32 i32 i32)
