@@ -319,7 +319,19 @@ Result<void> GraphBuilder::add_output(ValueId id, std::string name) {
     return fail(ErrorCode::invalid_encoding, "{}: graph output does not exist", graph_.file_);
   }
   graph_.outputs_.push_back(id);
-  graph_.output_names_.push_back(name.empty() ? graph_.value(id).name : std::move(name));
+  if (name.empty()) name = graph_.value(id).name;
+  graph_.output_names_.push_back(std::move(name));
+  return {};
+}
+
+Result<void> GraphBuilder::copy_values(const Graph& graph) {
+  for (const auto& value : graph.values()) add_value(value.name, value.type);
+  for (const auto id : graph.inputs()) TENON_TRY(define_input(id));
+  for (std::size_t i = 0; i < graph.values().size(); ++i) {
+    const auto& value = graph.values()[i];
+    if (value.origin == GraphValue::Origin::constant)
+      TENON_TRY(define_constant(static_cast<ValueId>(i), value.constant));
+  }
   return {};
 }
 

@@ -162,6 +162,10 @@ class GraphBuilder {
   /// Completes the declared type of a value (from a file's value infos).
   void set_type(ValueId id, ValueType type) { graph_.values_[index(id)].type = std::move(type); }
 
+  /// The values, inputs and constants of another graph, for a pass that then adds its nodes. Into an empty builder:
+  /// values keep their numbers, so that captures of subgraphs stay right.
+  Result<void> copy_values(const Graph& graph);
+
   // Shorthands that create the value too.
   Result<ValueId> input(std::string name, ValueType type);
   Result<ValueId> constant(std::string name, Tensor tensor);

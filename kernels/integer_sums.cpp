@@ -21,13 +21,7 @@ class IntegerSums {
   IntegerSums(const Graph& graph, const Limits& limits) : graph_(graph), builder_(graph.file(), limits) {}
 
   Result<Graph> run() {
-    for (const auto& value : graph_.values()) builder_.add_value(value.name, value.type);
-    for (const auto id : graph_.inputs()) TENON_TRY(builder_.define_input(id));
-    for (std::size_t i = 0; i < graph_.values().size(); ++i) {
-      const auto& value = graph_.values()[i];
-      if (value.origin == GraphValue::Origin::constant)
-        TENON_TRY(builder_.define_constant(static_cast<ValueId>(i), value.constant));
-    }
+    TENON_TRY(builder_.copy_values(graph_));
     for (const auto& node : graph_.nodes()) {
       if (node.op == Op::Conv && TENON_TRY(replace(node))) continue;
       TENON_TRY(builder_.add_node(node.op, node.inputs, node.outputs, node.attributes, node.source));

@@ -35,7 +35,7 @@ class Folding {
   Result<Graph> run() {
     count_uses();
     for (std::size_t n = 0; n < graph_.nodes().size(); ++n) replace_.emplace_back();
-    TENON_TRY(copy_values());
+    TENON_TRY(builder_.copy_values(graph_));
     for (const auto& node : graph_.nodes()) {
       if (node.op == Op::QuantizeLinear) TENON_TRY(visit(node));
     }
@@ -58,18 +58,6 @@ class Folding {
   }
 
  private:
-  // Values keep their numbers, so captures of subgraphs stay right.
-  Result<void> copy_values() {
-    for (const auto& value : graph_.values()) builder_.add_value(value.name, value.type);
-    for (const auto id : graph_.inputs()) TENON_TRY(builder_.define_input(id));
-    for (std::size_t i = 0; i < graph_.values().size(); ++i) {
-      const auto& value = graph_.values()[i];
-      if (value.origin == GraphValue::Origin::constant)
-        TENON_TRY(builder_.define_constant(static_cast<ValueId>(i), value.constant));
-    }
-    return {};
-  }
-
   void count_uses() {
     uses_.assign(graph_.values().size(), 0);
     dropped_.assign(graph_.nodes().size(), false);

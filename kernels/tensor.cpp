@@ -1,7 +1,9 @@
 // Tensors: sizes with overflow checks, views and owned bytes.
 #include "kernels/tensor.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <new>
 
 namespace tenon::kernels {
@@ -13,9 +15,10 @@ constexpr std::align_val_t kAlignment{64};
 struct TypeRow {
   std::string_view name;
   unsigned bits;
+  std::int64_t onnx_number;
 };
-constexpr TypeRow kTypes[] = {{"undefined", 0},
-#define X(name, bits) {#name, bits},
+constexpr TypeRow kTypes[] = {{"undefined", 0, 0},
+#define X(name, bits, number) {#name, bits, number},
                               TENON_DATA_TYPES(X)
 #undef X
 };
@@ -26,6 +29,11 @@ std::string_view to_string(DataType type) {
   return type == DataType::boolean ? "bool" : kTypes[static_cast<std::size_t>(type)].name;
 }
 unsigned bit_width(DataType type) { return kTypes[static_cast<std::size_t>(type)].bits; }
+std::int64_t onnx_number(DataType type) { return kTypes[static_cast<std::size_t>(type)].onnx_number; }
+DataType data_type_of(std::int64_t onnx_number) {
+  const auto* row = std::ranges::find(kTypes, onnx_number, &TypeRow::onnx_number);
+  return row == std::end(kTypes) ? DataType::undefined : static_cast<DataType>(row - kTypes);
+}
 bool is_float(DataType type) {
   return type == DataType::f16 || type == DataType::bf16 || type == DataType::f32 || type == DataType::f64;
 }

@@ -16,26 +16,27 @@
 
 namespace tenon::kernels {
 
-// name, bits of one element. Strings are counted in elements, never in bytes; they have no raw form.
+// name, bits of one element, number in attributes of the graph IR (`to`, `dtype`; TensorProto.DataType of ONNX).
+// Strings are counted in elements, never in bytes; they have no raw form.
 #define TENON_DATA_TYPES(X) \
-  X(f16, 16)                \
-  X(bf16, 16)               \
-  X(f32, 32)                \
-  X(f64, 64)                \
-  X(i8, 8)                  \
-  X(u8, 8)                  \
-  X(i16, 16)                \
-  X(u16, 16)                \
-  X(i32, 32)                \
-  X(u32, 32)                \
-  X(i64, 64)                \
-  X(u64, 64)                \
-  X(boolean, 8)             \
-  X(string, 0)
+  X(f16, 16, 10)            \
+  X(bf16, 16, 16)           \
+  X(f32, 32, 1)             \
+  X(f64, 64, 11)            \
+  X(i8, 8, 3)               \
+  X(u8, 8, 2)               \
+  X(i16, 16, 5)             \
+  X(u16, 16, 4)             \
+  X(i32, 32, 6)             \
+  X(u32, 32, 12)            \
+  X(i64, 64, 7)             \
+  X(u64, 64, 13)            \
+  X(boolean, 8, 9)          \
+  X(string, 0, 8)
 
 enum class DataType : std::uint8_t {
   undefined,
-#define X(name, bits) name,
+#define X(name, bits, number) name,
   TENON_DATA_TYPES(X)
 #undef X
 };
@@ -43,6 +44,10 @@ enum class DataType : std::uint8_t {
 std::string_view to_string(DataType type);
 /// Bits of an element; 0 for undefined and string.
 unsigned bit_width(DataType type);
+/// The type's number in attributes; 0 for undefined.
+std::int64_t onnx_number(DataType type);
+/// undefined when no type has this number.
+DataType data_type_of(std::int64_t onnx_number);
 bool is_float(DataType type);
 bool is_integer(DataType type);
 

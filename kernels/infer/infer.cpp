@@ -46,30 +46,16 @@ using Rule = Result<DataType> (*)(InferContext&);
   const auto* value = c.node.tensor("value");
   return value == nullptr ? DataType::f32 : value->type();
 }
-// Attribute `to` or `dtype` in ONNX's numbering (TensorProto.DataType), which the newest-opset form keeps.
-Result<DataType> onnx_type(std::int64_t number) {
-  switch (number) {
-    case 1: return DataType::f32;
-    case 2: return DataType::u8;
-    case 3: return DataType::i8;
-    case 4: return DataType::u16;
-    case 5: return DataType::i16;
-    case 6: return DataType::i32;
-    case 7: return DataType::i64;
-    case 8: return DataType::string;
-    case 9: return DataType::boolean;
-    case 10: return DataType::f16;
-    case 11: return DataType::f64;
-    case 12: return DataType::u32;
-    case 13: return DataType::u64;
-    case 16: return DataType::bf16;
-    default: return fail(ErrorCode::unsupported_operation, "element type number {} is not supported", number);
-  }
+// Of attribute `to` or `dtype`.
+Result<DataType> numbered(std::int64_t number) {
+  const DataType type = data_type_of(number);
+  if (type != DataType::undefined) return type;
+  return fail(ErrorCode::unsupported_operation, "element type number {} is not supported", number);
 }
-[[maybe_unused]] Result<DataType> to(InferContext& c) { return onnx_type(c.node.integer("to")); }
+[[maybe_unused]] Result<DataType> to(InferContext& c) { return numbered(c.node.integer("to")); }
 [[maybe_unused]] Result<DataType> dtype(InferContext& c) {
   const auto number = c.node.integer("dtype");
-  if (number != 0) return onnx_type(number);
+  if (number != 0) return numbered(number);
   if (c.has(0)) return c.inputs[0].type;
   return DataType::f32;
 }
@@ -77,7 +63,7 @@ Result<DataType> onnx_type(std::int64_t number) {
 [[maybe_unused]] Result<DataType> quantized(InferContext& c) {
   if (c.has(2)) return c.inputs[2].type;
   const auto number = c.node.integer("output_dtype");
-  return number == 0 ? DataType::u8 : TENON_TRY(onnx_type(number));
+  return number == 0 ? DataType::u8 : TENON_TRY(numbered(number));
 }
 // DynamicQuantizeLinear: codes, scale, zero point.
 [[maybe_unused]] Result<DataType> dynamic_quantized(InferContext& c) {
@@ -85,7 +71,7 @@ Result<DataType> onnx_type(std::int64_t number) {
   return DataType::u8;
 }
 [[maybe_unused]] Result<DataType> output_datatype(InferContext& c) {
-  return onnx_type(c.node.integer("output_datatype"));
+  return numbered(c.node.integer("output_datatype"));
 }
 }  // namespace results
 

@@ -1,18 +1,13 @@
 // Bytes → ONNX model → compiled → computed once on zeros. Nothing may crash, hang or take memory without
 // bound; every refusal says why.
-#include <cstdlib>
 #include <vector>
 
-#include "kernels/plan.h"
+#include "tests/fuzz/model.h"
 #include "wasi-nn/formats/onnx_importer.h"
 
 namespace {
 
 using namespace tenon;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 // A tensor of zeros for an input; dynamic dimensions are 1.
 kernels::Result<kernels::Tensor> zeros(const kernels::ValueType& type, uint64_t max_bytes) {
@@ -24,13 +19,10 @@ kernels::Result<kernels::Tensor> zeros(const kernels::ValueType& type, uint64_t 
 }
 
 kernels::Result<void> run(const nn::ModelSource& source) {
-  auto imported = TENON_TRY(nn::import_onnx(source));
-  kernels::CompileOptions options;
-  options.limits = source.limits;
-  const auto model = TENON_TRY(kernels::compile(std::move(imported.graph), options));
+  const auto model = TENON_TRY(fuzz::compiled(source, nn::import_onnx));
   const auto context = TENON_TRY(model->create_context());
   for (size_t i = 0; i < model->inputs().size(); ++i) {
-    const auto tensor = TENON_TRY(zeros(model->inputs()[i].type, options.limits.max_tensor_bytes));
+    const auto tensor = TENON_TRY(zeros(model->inputs()[i].type, source.limits.max_tensor_bytes));
     TENON_TRY(context->set_input(i, tensor.view()));
   }
   const kernels::ComputeOptions limits{
@@ -43,12 +35,6 @@ kernels::Result<void> run(const nn::ModelSource& source) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  nn::ModelSource source;
-  source.bytes = std::as_bytes(std::span(data, size));
-  source.limits.max_tensor_bytes = uint64_t{1} << 24;
-  source.limits.max_context_bytes = uint64_t{1} << 26;
-  source.limits.max_loop_iterations = 1000;
-  const auto result = run(source);
-  require(result.has_value() || !result.error().message.empty());
+  fuzz::require_reason(run(fuzz::small_model(std::as_bytes(std::span(data, size)))));
   return 0;
 }

@@ -10,6 +10,7 @@
 #include "kernels/plan.h"
 #include "kernels/rewrite.h"
 #include "tests/nn/guest.h"
+#include "tests/nn/imported.h"
 #include "tests/nn/ir_writer.h"
 #include "wasi-nn/formats/detect.h"
 #include "wasi-nn/golden.h"
@@ -38,24 +39,12 @@ ModelSource model_source(const Source& source) {
   return model;
 }
 
-using Outputs = std::vector<std::vector<double>>;
+using test::Outputs;
 
 // Results for f32 inputs of the declared shapes.
 kernels::Result<Outputs> run(const Ir& ir, const std::vector<std::vector<float>>& inputs) {
   const Source source{ir.xml(), ir.weights};
-  auto imported = TENON_TRY(import_openvino(model_source(source)));
-  const auto model = TENON_TRY(kernels::compile(std::move(imported.graph), {}));
-  const auto context = TENON_TRY(model->create_context());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const auto dims = model->inputs()[i].type.concrete_dims();
-    const auto tensor = TENON_TRY(Tensor::of<float>(DataType::f32, *dims, std::span(inputs[i])));
-    TENON_TRY(context->set_input(i, tensor.view()));
-  }
-  TENON_TRY(context->compute());
-  Outputs outputs;
-  for (size_t i = 0; i < model->outputs().size(); ++i)
-    outputs.push_back(to_doubles(TENON_TRY(context->get_output_value(i)).tensor));
-  return outputs;
+  return test::compute(TENON_TRY(import_openvino(model_source(source))), inputs);
 }
 
 #define EXPECT_RUNS(out, ir, ...)                            \

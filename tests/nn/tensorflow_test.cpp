@@ -7,6 +7,7 @@
 
 #include "kernels/plan.h"
 #include "tests/nn/guest.h"
+#include "tests/nn/imported.h"
 #include "tests/nn/test_data.h"
 #include "tests/nn/tf_writer.h"
 #include "wasi-nn/formats/detect.h"
@@ -32,23 +33,10 @@ ModelSource source_of(const Bytes& bytes) {
   return source;
 }
 
-using Outputs = std::vector<std::vector<double>>;
+using test::Outputs;
 
 Result<Outputs> compute(const ModelSource& source, const std::vector<std::vector<float>>& inputs) {
-  auto imported = TENON_TRY(import_tensorflow(source));
-  const auto model = TENON_TRY(kernels::compile(std::move(imported.graph), {}));
-  const auto context = TENON_TRY(model->create_context());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    auto dims = model->inputs()[i].type.concrete_dims();
-    if (!dims) dims = kernels::Dims{static_cast<int64_t>(inputs[i].size()), 1};
-    const auto tensor = TENON_TRY(Tensor::of<float>(DataType::f32, *dims, std::span(inputs[i])));
-    TENON_TRY(context->set_input(i, tensor.view()));
-  }
-  TENON_TRY(context->compute());
-  Outputs outputs;
-  for (size_t i = 0; i < model->outputs().size(); ++i)
-    outputs.push_back(to_doubles(TENON_TRY(context->get_output_value(i)).tensor));
-  return outputs;
+  return test::compute(TENON_TRY(import_tensorflow(source)), inputs);
 }
 
 Outputs run(const Bytes& bytes, const std::vector<std::vector<float>>& inputs) {

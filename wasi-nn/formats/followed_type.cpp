@@ -393,16 +393,7 @@ DataType element_of(const Question& q, std::string_view rule) {
     }
     return DataType::f32;
   }
-  if (rule == "to") {  // numbered as in ONNX
-    static constexpr DataType kNumbers[] = {
-        DataType::undefined, DataType::f32, DataType::u8,  DataType::i8,     DataType::u16,
-        DataType::i16,       DataType::i32, DataType::i64, DataType::string, DataType::boolean,
-        DataType::f16,       DataType::f64, DataType::u32, DataType::u64,    DataType::undefined,
-        DataType::undefined, DataType::bf16};
-    const int64_t number = q.integer("to", 0);
-    return number >= 0 && static_cast<size_t>(number) < std::size(kNumbers) ? kNumbers[number]
-                                                                            : DataType::undefined;
-  }
+  if (rule == "to") return kernels::data_type_of(q.integer("to", 0));
   return DataType::undefined;
 }
 

@@ -163,7 +163,8 @@ Result<void> picked_loss(NodeImport& node, ValueId log_probabilities) {
   const auto ignored = TENON_TRY(node.take_int("ignore_index"));
   const std::string reduction(TENON_TRY(node.take_string("reduction")).value_or("mean"));
   const ValueId axis = TENON_TRY(node.int_vector({1}));
-  ValueId target = TENON_TRY(node.emit("Cast", {node.input(1)}, {{"to", int64_t{7}}}));
+  ValueId target =
+      TENON_TRY(node.emit("Cast", {node.input(1)}, {{"to", kernels::onnx_number(kernels::DataType::i64)}}));
   ValueId is_ignored = kAbsent;
   if (ignored) {  // the ignored number need not be a class: look up class 0 instead, and weigh it with 0
     is_ignored = TENON_TRY(node.emit("Equal", {target, TENON_TRY(node.int_scalar(*ignored))}));
@@ -221,7 +222,8 @@ Result<void> center_crop_pad(NodeImport& node) {
     dims = TENON_TRY(node.emit("Gather", {dims, axes[0]}));
   }
   const ValueId zero = TENON_TRY(node.int_scalar(0)), two = TENON_TRY(node.int_scalar(2));
-  const ValueId target = TENON_TRY(node.emit("Cast", {node.input(1)}, {{"to", int64_t{7}}}));
+  const ValueId target =
+      TENON_TRY(node.emit("Cast", {node.input(1)}, {{"to", kernels::onnx_number(kernels::DataType::i64)}}));
   const auto half_of_excess = [&](ValueId a, ValueId b, ValueId* excess) -> Result<ValueId> {
     *excess = TENON_TRY(node.emit("Max", {TENON_TRY(node.emit("Sub", {a, b})), zero}));
     return node.emit("Div", {*excess, two});

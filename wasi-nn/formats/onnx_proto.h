@@ -19,27 +19,6 @@ using protobuf::FixedList;
 // Field numbers and names follow onnx/onnx.proto3 (https://onnx.ai/onnx/repo-docs/IR.html). Every string_view
 // points into the decoded bytes, which must outlive the message.
 
-// TensorProto.DataType.
-enum class TensorDataType : int32_t {
-  kUndefined = 0,
-  kFloat = 1,
-  kUint8 = 2,
-  kInt8 = 3,
-  kUint16 = 4,
-  kInt16 = 5,
-  kInt32 = 6,
-  kInt64 = 7,
-  kString = 8,
-  kBool = 9,
-  kFloat16 = 10,
-  kDouble = 11,
-  kUint32 = 12,
-  kUint64 = 13,
-  kComplex64 = 14,
-  kComplex128 = 15,
-  kBfloat16 = 16,
-};
-
 // AttributeProto.AttributeType.
 enum class AttributeType : int32_t {
   kUndefined = 0,
@@ -77,8 +56,6 @@ struct TensorProto {
   std::vector<uint64_t> uint64_data;
   std::vector<StringStringEntryProto> external_data;
   int32_t data_location = 0;  // 0 in the message, 1 external
-
-  TensorDataType type() const { return static_cast<TensorDataType>(data_type); }
 };
 
 struct SparseTensorProto {

@@ -23,7 +23,8 @@ Result<void> qlinear_scales(NodeImport& node) {
     if (!node.has_input(i)) continue;
     const Tensor* scale = node.constant(node.input(i));
     if (!scale || scale->type() != DataType::f32)
-      node.set_input(i, TENON_TRY(node.emit("Cast", {node.input(i)}, {{"to", int64_t{1}}})));
+      node.set_input(i, TENON_TRY(node.emit("Cast", {node.input(i)},
+                                            {{"to", kernels::onnx_number(kernels::DataType::f32)}})));
   }
   return direct(node);
 }

@@ -14,36 +14,18 @@ using kernels::Value;
 using kernels::ValueType;
 using KernelType = kernels::DataType;
 
-// ONNX type → kernels' type and the TensorProto field that holds its elements outside raw_data.
+// The TensorProto field that holds a type's elements outside raw_data.
 enum class Holder { kFloat, kDouble, kInt32, kInt64, kUint64, kStrings };
-struct TypeRow {
-  TensorDataType onnx;
-  KernelType type;
-  Holder holder;
-};
-constexpr TypeRow kTypes[] = {
-    {TensorDataType::kFloat, KernelType::f32, Holder::kFloat},
-    {TensorDataType::kUint8, KernelType::u8, Holder::kInt32},
-    {TensorDataType::kInt8, KernelType::i8, Holder::kInt32},
-    {TensorDataType::kUint16, KernelType::u16, Holder::kInt32},
-    {TensorDataType::kInt16, KernelType::i16, Holder::kInt32},
-    {TensorDataType::kInt32, KernelType::i32, Holder::kInt32},
-    {TensorDataType::kInt64, KernelType::i64, Holder::kInt64},
-    {TensorDataType::kString, KernelType::string, Holder::kStrings},
-    {TensorDataType::kBool, KernelType::boolean, Holder::kInt32},
-    {TensorDataType::kFloat16, KernelType::f16, Holder::kInt32},
-    {TensorDataType::kDouble, KernelType::f64, Holder::kDouble},
-    {TensorDataType::kUint32, KernelType::u32, Holder::kUint64},
-    {TensorDataType::kUint64, KernelType::u64, Holder::kUint64},
-    {TensorDataType::kBfloat16, KernelType::bf16, Holder::kInt32},
-};
-
-Result<TypeRow> type_row(int32_t onnx_type) {
-  for (const TypeRow& row : kTypes) {
-    if (static_cast<int32_t>(row.onnx) == onnx_type) return row;
+Holder holder_of(KernelType type) {
+  switch (type) {
+    case KernelType::f32: return Holder::kFloat;
+    case KernelType::f64: return Holder::kDouble;
+    case KernelType::i64: return Holder::kInt64;
+    case KernelType::u32:
+    case KernelType::u64: return Holder::kUint64;
+    case KernelType::string: return Holder::kStrings;
+    default: return Holder::kInt32;
   }
-  if (onnx_type <= 0) return fail(ErrorCode::invalid_encoding, "element type {} is not defined", onnx_type);
-  return fail(ErrorCode::unsupported_operation, "element type {} is not supported", onnx_type);
 }
 
 Result<uint64_t> parse_number(std::string_view key, std::string_view text) {
@@ -64,31 +46,30 @@ Result<Tensor> narrow(KernelType type, const Dims& dims, std::span<const From> f
   return tensor;
 }
 
-Result<Tensor> from_field(const TensorProto& proto, const TypeRow& row, const Dims& dims, int64_t count,
+Result<Tensor> from_field(const TensorProto& proto, KernelType type, const Dims& dims, int64_t count,
                           TensorSource& source) {
   const auto check = [&](size_t have) -> Result<void> {
     if (have == static_cast<size_t>(count)) return {};
     return fail(ErrorCode::invalid_encoding, "{} elements for dims {}", have, to_string(dims));
   };
-  switch (row.holder) {
+  switch (holder_of(type)) {
     case Holder::kFloat:
     case Holder::kDouble: {
-      const bool is_float = row.holder == Holder::kFloat;
+      const bool is_float = type == KernelType::f32;
       TENON_TRY(check(is_float ? proto.float_data.size() : proto.double_data.size()));
       const bool packed = is_float ? proto.float_data.loose.empty() : proto.double_data.loose.empty();
       const auto bytes = is_float ? proto.float_data.bytes() : proto.double_data.bytes();
-      return packed ? Tensor::view(row.type, dims, bytes, source.owner())
-                    : Tensor::copy(row.type, dims, bytes);
+      return packed ? Tensor::view(type, dims, bytes, source.owner()) : Tensor::copy(type, dims, bytes);
     }
     case Holder::kInt32:
       TENON_TRY(check(proto.int32_data.size()));
-      return narrow(row.type, dims, std::span(proto.int32_data));
+      return narrow(type, dims, std::span(proto.int32_data));
     case Holder::kInt64:
       TENON_TRY(check(proto.int64_data.size()));
-      return narrow(row.type, dims, std::span(proto.int64_data));
+      return narrow(type, dims, std::span(proto.int64_data));
     case Holder::kUint64:
       TENON_TRY(check(proto.uint64_data.size()));
-      return narrow(row.type, dims, std::span(proto.uint64_data));
+      return narrow(type, dims, std::span(proto.uint64_data));
     case Holder::kStrings:
       TENON_TRY(check(proto.string_data.size()));
       return Tensor::strings(dims, {proto.string_data.begin(), proto.string_data.end()});
@@ -97,23 +78,23 @@ Result<Tensor> from_field(const TensorProto& proto, const TypeRow& row, const Di
 }
 
 Result<Tensor> convert(const TensorProto& proto, TensorSource& source) {
-  const TypeRow row = TENON_TRY(type_row(proto.data_type));
+  const KernelType type = TENON_TRY(to_data_type(proto.data_type));
   const Dims dims = TENON_TRY(Dims::from(proto.dims));
   const int64_t count = TENON_TRY(kernels::element_count(dims));
-  const size_t size = TENON_TRY(kernels::byte_size(row.type, dims));
-  const bool is_string = row.holder == Holder::kStrings;
+  const size_t size = TENON_TRY(kernels::byte_size(type, dims));
+  const bool is_string = type == KernelType::string;
   if (proto.data_location == 1) {
     if (is_string) return fail(ErrorCode::invalid_encoding, "strings cannot be external data");
     std::shared_ptr<const void> keeper;
     const auto bytes = TENON_TRY(source.external(proto, size, keeper));
-    return Tensor::view(row.type, dims, bytes, keeper);
+    return Tensor::view(type, dims, bytes, keeper);
   }
-  if (proto.raw_data.empty() || is_string) return from_field(proto, row, dims, count, source);
+  if (proto.raw_data.empty() || is_string) return from_field(proto, type, dims, count, source);
   if (proto.raw_data.size() != size) {
     return fail(ErrorCode::invalid_encoding, "{} bytes of raw data; {} {} takes {}", proto.raw_data.size(),
-                to_string(row.type), to_string(dims), size);
+                to_string(type), to_string(dims), size);
   }
-  return Tensor::view(row.type, dims, std::as_bytes(std::span(proto.raw_data)), source.owner());
+  return Tensor::view(type, dims, std::as_bytes(std::span(proto.raw_data)), source.owner());
 }
 
 // A bad tensor of a model is bad encoding, whatever the helper that found it calls it.
@@ -182,7 +163,13 @@ Result<std::span<const std::byte>> TensorSource::external(const TensorProto& pro
   return bytes.subspan(offset, length);
 }
 
-Result<KernelType> to_data_type(int32_t onnx_type) { return TENON_TRY(type_row(onnx_type)).type; }
+Result<KernelType> to_data_type(int32_t onnx_number) {
+  const KernelType type = kernels::data_type_of(onnx_number);
+  if (type != KernelType::undefined) return type;
+  if (onnx_number <= 0)
+    return fail(ErrorCode::invalid_encoding, "element type {} is not defined", onnx_number);
+  return fail(ErrorCode::unsupported_operation, "element type {} is not supported", onnx_number);
+}
 
 Result<Tensor> to_tensor(const TensorProto& proto, TensorSource& source) {
   auto tensor = convert(proto, source);

@@ -36,7 +36,7 @@ class TensorSource {
 
 // The kernels' type of an ONNX TensorProto.DataType; unsupported_operation for those without one (complex,
 // float8, int4).
-Result<kernels::DataType> to_data_type(int32_t onnx_type);
+Result<kernels::DataType> to_data_type(int32_t onnx_number);
 
 // Views raw_data and external data in place; other forms are converted into a tensor of their own. Errors
 // name the tensor: invalid_encoding when data and dims disagree or dims overflow.

@@ -87,14 +87,14 @@ Result<void> non_max_suppression(LayerImport& layer) {
     const ValueId none = TENON_TRY(layer.reshape(TENON_TRY(layer.int_vector({-1, -1, -1})), {1, 3}));
     selected = TENON_TRY(filled_up(layer, selected, none, dims[0]));
   }
-  TENON_TRY(layer.finish("Cast", {selected}, {{"to", onnx_type(type)}}));
+  TENON_TRY(layer.finish("Cast", {selected}, {{"to", kernels::onnx_number(type)}}));
   if (layer.output(1) != kAbsent) {
     const ValueId places = TENON_TRY(layer.cast(TENON_TRY(sliced(layer, selected, 1, 0, 2)), DataType::f32));
     TENON_TRY(layer.emit_to({layer.output(1)}, "Concat", {places, values}, {{"axis", int64_t{1}}}));
   }
   if (layer.output(2) == kAbsent) return {};
   return layer.emit_to({layer.output(2)}, "Cast", {TENON_TRY(row_count(layer, selected))},
-                       {{"to", onnx_type(type)}});
+                       {{"to", kernels::onnx_number(type)}});
 }
 
 namespace {

@@ -288,7 +288,7 @@ class NetImport final : public LayerHost {
       const DataType type = builder_.value(parameter).type.element;
       const auto shape = builder_.value(parameter).type.shape;  // a copy: nodes are added below
       const ValueId counted =
-          TENON_TRY(builder_.node(kernels::Op::Cast, {iteration}, {{"to", onnx_type(type)}}));
+          TENON_TRY(builder_.node(kernels::Op::Cast, {iteration}, {{"to", kernels::onnx_number(type)}}));
       if (shape && shape->empty()) return define(parameter, kernels::Op::Identity, {counted});
       return define(parameter, kernels::Op::Reshape, {counted, TENON_TRY(int_constant({1}, Dims{1}))});
     }

@@ -27,24 +27,6 @@ DataType parse_type(std::string_view name) {
   return DataType::undefined;
 }
 
-int64_t onnx_type(DataType type) {
-  switch (type) {
-    case DataType::u8: return 2;
-    case DataType::i8: return 3;
-    case DataType::u16: return 4;
-    case DataType::i16: return 5;
-    case DataType::i32: return 6;
-    case DataType::i64: return 7;
-    case DataType::boolean: return 9;
-    case DataType::f16: return 10;
-    case DataType::f64: return 11;
-    case DataType::u32: return 12;
-    case DataType::u64: return 13;
-    case DataType::bf16: return 16;
-    default: return 1;
-  }
-}
-
 Result<ValueId> LayerImport::need(size_t i) const {
   if (has_input(i)) return input(i);
   return invalid("input {} is missing", i);
@@ -164,7 +146,7 @@ Result<ValueId> LayerImport::as_i64(ValueId id) {
 }
 
 Result<ValueId> LayerImport::cast(ValueId id, DataType type) {
-  return emit("Cast", {id}, {{"to", onnx_type(type)}});
+  return emit("Cast", {id}, {{"to", kernels::onnx_number(type)}});
 }
 
 Result<ValueId> LayerImport::reshape(ValueId id, const std::vector<int64_t>& dims) {

@@ -148,8 +148,6 @@ class LayerImport : public Emitter {
 
 // The kernels' type for "f32", "FP32", "i64", …; f16 and bf16 are computed as f32. undefined for others.
 kernels::DataType parse_type(std::string_view name);
-// The ONNX number of a type, for attributes such as Cast's `to`.
-int64_t onnx_type(kernels::DataType type);
 
 // Translates one layer by its row in openvino_ops.def. unsupported_operation when there is none.
 Result<void> import_layer(LayerImport& layer);

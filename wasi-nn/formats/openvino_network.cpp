@@ -124,7 +124,7 @@ Result<void> max_pool(LayerImport& layer) {
   const ValueId indices = layer.new_value();
   TENON_TRY(layer.emit_to({layer.output(0), indices}, "MaxPool", {x}, std::move(attributes)));
   const DataType type = TENON_TRY(layer.type("index_element_type", "i64"));
-  return layer.emit_to({layer.output(1)}, "Cast", {indices}, {{"to", onnx_type(type)}});
+  return layer.emit_to({layer.output(1)}, "Cast", {indices}, {{"to", kernels::onnx_number(type)}});
 }
 
 Result<void> avg_pool(LayerImport& layer) {

@@ -90,7 +90,7 @@ Result<void> clamp(LayerImport& layer) {
 
 Result<void> convert(LayerImport& layer) {
   return layer.finish({TENON_TRY(layer.need(0))},
-                      {{"to", onnx_type(TENON_TRY(layer.type("destination_type")))}});
+                      {{"to", kernels::onnx_number(TENON_TRY(layer.type("destination_type")))}});
 }
 
 Result<void> elu(LayerImport& layer) {
@@ -619,7 +619,7 @@ Result<void> shape_of(LayerImport& layer) {
   const ValueId shape = TENON_TRY(layer.shape(TENON_TRY(layer.need(0))));
   const DataType type = TENON_TRY(layer.type("output_type", "i64"));
   if (type == DataType::i64) return layer.alias(0, shape);
-  return layer.finish("Cast", {shape}, {{"to", onnx_type(type)}});
+  return layer.finish("Cast", {shape}, {{"to", kernels::onnx_number(type)}});
 }
 
 Result<void> range(LayerImport& layer) {
@@ -668,14 +668,14 @@ Result<void> top_k(LayerImport& layer) {
   }
   TENON_TRY(layer.alias(0, picked));
   if (layer.output(1) == kAbsent) return {};
-  return layer.emit_to({layer.output(1)}, "Cast", {ordered}, {{"to", onnx_type(type)}});
+  return layer.emit_to({layer.output(1)}, "Cast", {ordered}, {{"to", kernels::onnx_number(type)}});
 }
 
 Result<void> non_zero(LayerImport& layer) {
   const ValueId found = TENON_TRY(layer.emit("NonZero", {TENON_TRY(layer.need(0))}));
   const DataType type = TENON_TRY(layer.type("output_type", "i64"));
   if (type == DataType::i64) return layer.alias(0, found);
-  return layer.finish("Cast", {found}, {{"to", onnx_type(type)}});
+  return layer.finish("Cast", {found}, {{"to", kernels::onnx_number(type)}});
 }
 
 Result<void> cum_sum(LayerImport& layer) {

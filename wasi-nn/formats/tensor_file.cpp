@@ -238,7 +238,7 @@ Result<Value> read_value(const std::string& path, const ValueType& wanted) {
 }
 
 DataType parse_data_type(std::string_view name) {
-#define X(type, bits) \
+#define X(type, bits, number) \
   if (name == #type) return DataType::type;
   TENON_DATA_TYPES(X)
 #undef X

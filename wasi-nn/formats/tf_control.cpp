@@ -44,7 +44,7 @@ std::optional<bool> Walk::constant_bool(const Scope& scope, ValueId id) const {
 Result<ValueId> Walk::as_condition(const Task& task, ValueId id, Scope& scope) {
   if (id == kAbsent) return fail(ErrorCode::invalid_encoding, "the condition is a handle");
   if (scope.builder.value(id).type.element == DataType::boolean) return id;
-  return scope.builder.node(kernels::Op::Cast, {id}, {{"to", onnx_number(DataType::boolean)}},
+  return scope.builder.node(kernels::Op::Cast, {id}, {{"to", kernels::onnx_number(DataType::boolean)}},
                             source_of(task));
 }
 

@@ -134,7 +134,7 @@ Result<ValueId> NodeImport::integers(size_t i) {
 
 Result<ValueId> NodeImport::cast(ValueId id, DataType type) {
   if (element_type(id) == type) return id;
-  return emit("Cast", {id}, {{"to", onnx_number(type)}});
+  return emit("Cast", {id}, {{"to", kernels::onnx_number(type)}});
 }
 
 Result<ValueId> NodeImport::transpose(ValueId id, const std::vector<int64_t>& perm) {
@@ -170,16 +170,6 @@ Result<ValueId> NodeImport::emit_sequence(std::string_view op, std::vector<Value
       builder().add_value({}, kernels::ValueType::sequence(kernels::ValueType::unranked(element)));
   TENON_TRY(emit_to({id}, op, std::move(inputs), std::move(attributes)));
   return id;
-}
-
-int64_t onnx_number(DataType type) {
-  static constexpr std::pair<DataType, int64_t> kNumbers[] = {
-      {DataType::f32, 1},     {DataType::u8, 2},   {DataType::i8, 3},   {DataType::u16, 4},
-      {DataType::i16, 5},     {DataType::i32, 6},  {DataType::i64, 7},  {DataType::string, 8},
-      {DataType::boolean, 9}, {DataType::f16, 10}, {DataType::f64, 11}, {DataType::u32, 12},
-      {DataType::u64, 13},    {DataType::bf16, 16}};
-  const auto* row = std::ranges::find(kNumbers, type, &std::pair<DataType, int64_t>::first);
-  return row == std::end(kNumbers) ? 0 : row->second;
 }
 
 }  // namespace tenon::nn::tf

@@ -87,7 +87,4 @@ class NodeImport : public Emitter {
   std::vector<ValueId> results_;
 };
 
-// The number of an element type in the attributes of ops.def (`to`, `dtype`), which is ONNX's.
-int64_t onnx_number(kernels::DataType type);
-
 }  // namespace tenon::nn::tf

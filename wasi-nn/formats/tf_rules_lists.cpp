@@ -15,7 +15,7 @@ Result<DataType> element_of(const NodeImport& node, std::string_view attribute) 
 }
 
 Result<ValueId> empty(NodeImport& node, DataType element) {
-  return node.emit_sequence("SequenceEmpty", {}, element, {{"dtype", onnx_number(element)}});
+  return node.emit_sequence("SequenceEmpty", {}, element, {{"dtype", kernels::onnx_number(element)}});
 }
 
 // All elements as one tensor with a new first dimension.

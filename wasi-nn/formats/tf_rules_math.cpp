@@ -33,7 +33,7 @@ Result<void> bias_add(NodeImport& node) {
 
 Result<void> cast(NodeImport& node) {
   const DataType to = TENON_TRY(node.type_attr("DstT", TfType::kInvalid));
-  return node.result(node.emit("Cast", {node.input(0)}, {{"to", onnx_number(to)}}));
+  return node.result(node.emit("Cast", {node.input(0)}, {{"to", kernels::onnx_number(to)}}));
 }
 
 Result<void> clip_by_value(NodeImport& node) {

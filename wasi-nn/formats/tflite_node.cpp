@@ -119,7 +119,8 @@ Result<ValueId> Node::real(size_t i) {
   const ValueId id = TENON_TRY(raw(i));
   if (is_quantised(in(i)))
     return dequantised(id, in(i), static_cast<size_t>(std::max(in(i).quantization.dimension, 0)));
-  if (element_type(id) == DataType::f16) return emit("Cast", {id}, {{"to", int64_t{1}}});
+  if (element_type(id) == DataType::f16)
+    return emit("Cast", {id}, {{"to", kernels::onnx_number(kernels::DataType::f32)}});
   return id;
 }
 
@@ -339,7 +340,7 @@ Result<void> Node::finish(ValueId id, Activation activation, size_t i) {
   else
     id = TENON_TRY(activated(id, activation));
   if (!codes_ && to_data_type(out(i).type) == DataType::f16)
-    id = TENON_TRY(emit("Cast", {id}, {{"to", int64_t{10}}}));
+    id = TENON_TRY(emit("Cast", {id}, {{"to", kernels::onnx_number(kernels::DataType::f16)}}));
   return define(i, id);
 }
 

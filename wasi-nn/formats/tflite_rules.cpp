@@ -15,35 +15,16 @@ using Integers = std::vector<int64_t>;
 static constexpr int64_t kEnd = std::numeric_limits<int64_t>::max();
 static constexpr int64_t kBeforeFirst = std::numeric_limits<int64_t>::min();
 
-// ONNX numbers of element types, for Cast.
-static int64_t onnx_type(DataType type) {
-  switch (type) {
-    case DataType::u8: return 2;
-    case DataType::i8: return 3;
-    case DataType::u16: return 4;
-    case DataType::i16: return 5;
-    case DataType::i32: return 6;
-    case DataType::i64: return 7;
-    case DataType::boolean: return 9;
-    case DataType::f16: return 10;
-    case DataType::f64: return 11;
-    case DataType::u32: return 12;
-    case DataType::u64: return 13;
-    case DataType::bf16: return 16;
-    default: return 1;
-  }
-}
-
 static Result<ValueId> cast_to(Node& n, ValueId id, DataType type) {
   if (n.element_type(id) == type) return id;
-  return n.emit("Cast", {id}, {{"to", onnx_type(type)}});
+  return n.emit("Cast", {id}, {{"to", kernels::onnx_number(type)}});
 }
 
 // Result `i` of a type that operators give and files may declare otherwise (i64 as i32).
 static Result<void> finish_integers(Node& n, ValueId id, size_t i = 0) {
   if (!n.has_output(i)) return {};
   const DataType type = to_data_type(n.out(i).type);
-  if (type != DataType::i64) id = TENON_TRY(n.emit("Cast", {id}, {{"to", onnx_type(type)}}));
+  if (type != DataType::i64) id = TENON_TRY(n.emit("Cast", {id}, {{"to", kernels::onnx_number(type)}}));
   return n.define(i, id);
 }
 

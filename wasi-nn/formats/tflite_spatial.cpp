@@ -45,7 +45,8 @@ static Result<void> convolve_hybrid(Node& n, const Integers& perm, Attributes at
   const ValueId x = TENON_TRY(n.channels_first(quantised[0], 4));
   const ValueId w = TENON_TRY(n.transposed(TENON_TRY(n.raw(1)), perm));
   const ValueId sums = TENON_TRY(n.emit("ConvInteger", {x, w, quantised[2]}, std::move(attributes)));
-  ValueId y = TENON_TRY(n.emit("Cast", {TENON_TRY(n.channels_last(sums, 4))}, {{"to", int64_t{1}}}));
+  ValueId y = TENON_TRY(n.emit("Cast", {TENON_TRY(n.channels_last(sums, 4))},
+                               {{"to", kernels::onnx_number(kernels::DataType::f32)}}));
   y = TENON_TRY(n.emit("Mul", {y, TENON_TRY(n.emit("Mul", {quantised[1], TENON_TRY(n.scale_of(n.in(1)))}))}));
   if (n.has_input(2)) y = TENON_TRY(n.emit("Add", {y, TENON_TRY(n.real(2))}));
   return n.finish(y, activation);
@@ -143,13 +144,13 @@ static Result<ValueId> rounded_codes(Node& n, ValueId y) {
   const auto type = to_data_type(n.out(0).type);
   ValueId half = TENON_TRY(n.number(0.5));
   if (type != kernels::DataType::u8) half = TENON_TRY(n.emit("Mul", {TENON_TRY(n.emit("Sign", {y})), half}));
-  const int64_t to = type == kernels::DataType::u8 ? 2 : type == kernels::DataType::i8 ? 3 : 5;
-  return n.emit("Cast", {TENON_TRY(n.emit("Add", {y, half}))}, {{"to", to}});
+  return n.emit("Cast", {TENON_TRY(n.emit("Add", {y, half}))}, {{"to", kernels::onnx_number(type)}});
 }
 
 // The mean of codes is a code.
 static Result<void> average_codes(Node& n) {
-  const ValueId x = TENON_TRY(n.emit("Cast", {TENON_TRY(n.raw(0))}, {{"to", int64_t{1}}}));
+  const ValueId x = TENON_TRY(
+      n.emit("Cast", {TENON_TRY(n.raw(0))}, {{"to", kernels::onnx_number(kernels::DataType::f32)}}));
   const ValueId y =
       TENON_TRY(n.emit("AveragePool", {TENON_TRY(n.channels_first(x, 4))}, TENON_TRY(pool_attributes(n))));
   return n.define(0, TENON_TRY(rounded_codes(n, TENON_TRY(n.channels_last(y, 4)))));
@@ -200,7 +201,8 @@ static Result<ValueId> resized(Node& n, ValueId x, std::string_view mode, std::s
 
 // Codes are interpolated as they are.
 static Result<ValueId> resized_codes(Node& n, std::string_view coordinates) {
-  const ValueId x = TENON_TRY(n.emit("Cast", {TENON_TRY(n.raw(0))}, {{"to", int64_t{1}}}));
+  const ValueId x = TENON_TRY(
+      n.emit("Cast", {TENON_TRY(n.raw(0))}, {{"to", kernels::onnx_number(kernels::DataType::f32)}}));
   return rounded_codes(n, TENON_TRY(resized(n, x, "linear", coordinates, "floor")));
 }
 
