@@ -9,7 +9,7 @@ set -euo pipefail
 
 # What compiles the engine. (The CMake package of Debian 12's oneDNN asks for OpenCL; Tenon does not use it.)
 build=(clang-22 lld-22 llvm-22-dev zlib1g-dev libzstd-dev libclang-rt-22-dev ninja-build cmake ccache pkg-config libfmt-dev libgtest-dev
-  libgmock-dev libdnnl-dev ocl-icd-opencl-dev libcli11-dev nlohmann-json3-dev libprotozero-dev libpugixml-dev libstb-dev)
+  libgmock-dev libdnnl-dev ocl-icd-opencl-dev libcli11-dev nlohmann-json3-dev libprotozero-dev libpugixml-dev libre2-dev libstb-dev)
 # What compiles guests: C and C++ by clang, Rust by Debian's rustc.
 guests=(clang-22 lld-22 wasi-libc libclang-rt-22-dev-wasm32 libc++-22-dev-wasm32 rustc libstd-rust-dev-wasm32
   libstb-dev)
