@@ -2,6 +2,7 @@
 #include "engine/native/tier_queue.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -133,8 +134,16 @@ Result<std::vector<FuncIdx>> compile_and_publish(const TierJob& job, CompileFn c
   return std::move(compiled.left_out);
 }
 
+// A child of fork() has none of the threads, and maybe a lock that one of them held: it compiles nothing by the way.
 TierQueue& TierQueue::of_process() {
-  static TierQueue* const queue = new TierQueue;
+  static std::atomic<TierQueue*> queue = [] {
+    pthread_atfork(nullptr, nullptr, [] {
+      auto* const closed = new TierQueue;
+      closed->closed_ = true;
+      queue = closed;
+    });
+    return new TierQueue;
+  }();
   return *queue;
 }
 

@@ -8,17 +8,12 @@
 
 #include <ctime>
 
+#include "engine/runtime/this_thread.h"
+
 namespace tenon {
 namespace {
 
 constexpr long kFirst = 1, kPeriod = 2'000'000;  // nanoseconds
-
-pid_t this_thread() {
-  constinit static thread_local pid_t id = 0;
-  if (id == 0) [[unlikely]]
-    id = gettid();
-  return id;
-}
 
 // Whether request() can make all threads of the process pass a barrier: enter(), which every call of a host makes, then
 // needs none. Before it is initialised both sides do with the processor's own order.
@@ -43,8 +38,8 @@ void delete_timer(int timer) { syscall(SYS_timer_delete, timer); }
 // In sequence with the caller's look at the interrupt flag: either it sees the flag, or request() sees the
 // thread.
 void Kick::enter() {
-  if (!can_order_others) return thread_.store(this_thread());
-  thread_.store(this_thread(), std::memory_order_relaxed);
+  if (!can_order_others) return thread_.store(ThisThread::get().id);
+  thread_.store(ThisThread::get().id, std::memory_order_relaxed);
   std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
@@ -62,7 +57,9 @@ void Kick::request() {
   if (can_order_others) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
   const pid_t thread = thread_.load();
   if (thread == 0 || timer_.load() != kNone) return;
-  const int timer = start_timer(thread);
+  int timer = start_timer(thread);
+  // In a child that was forked during the call the thread has the process's id, as its first one.
+  if (timer == kNone) timer = start_timer(getpid());
   int none = kNone;
   if (timer == kNone) return;
   if (!timer_.compare_exchange_strong(none, timer)) return delete_timer(timer);

@@ -2,16 +2,15 @@
 #include "engine/runtime/store.h"
 
 #include <fmt/format.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstring>
 
 #include "engine/runtime/helpers.h"
 #include "engine/runtime/store_impl.h"
+#include "engine/runtime/this_thread.h"
 
 namespace tenon {
 
@@ -35,37 +34,6 @@ namespace {
 
 constexpr u64 kStackReserve = 64 << 10;  // what host functions may use below the limit
 constexpr i32 kTickPeriod = 1'000;       // some 10 µs of interpretation
-
-// The lowest address of this thread's native stack. Out of line, as what follows: a call of a host needs it once a thread.
-[[gnu::noinline]] u8* find_thread_stack() {
-  if (getpid() == gettid()) {  // pthread_getattr_np would read /proc here
-    rlimit limit{};
-    u64 size = u64{8} << 20;
-    if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) size = limit.rlim_cur;
-    const u64 used_by_start = u64{256} << 10;  // arguments, environment, what main() already took
-    return static_cast<u8*>(__builtin_frame_address(0)) -
-           (size > 2 * used_by_start ? size - used_by_start : size / 2);
-  }
-  pthread_attr_t attr;
-  void* base = nullptr;
-  size_t size = 0;
-  if (pthread_getattr_np(pthread_self(), &attr) == 0) {
-    pthread_attr_getstack(&attr, &base, &size);
-    pthread_attr_destroy(&attr);
-  }
-  return static_cast<u8*>(base);
-}
-
-u8* thread_stack_low() {
-  constinit static thread_local u8* low = nullptr;
-  if (!low) [[unlikely]]
-    low = find_thread_stack();
-  return low;
-}
-
-}  // namespace
-
-namespace {
 
 // A stack for handlers of faults and interrupts, so that they also run where compiled code has used up the
 // thread's own. One that the thread has already stays.
@@ -111,7 +79,7 @@ Store::Impl::Activation::Activation(Store& store) : store_(store) {
   auto* here = static_cast<u8*>(__builtin_frame_address(0));
   const u64 own_frames = 1024;  // of the callers that hold references in arguments and locals
   store_.context_.native_base = here + own_frames;
-  u8* const lowest = thread_stack_low() + kStackReserve;
+  u8* const lowest = ThisThread::get().stack_low + kStackReserve;
   const u64 room = here > lowest ? static_cast<u64>(here - lowest) : 0;
   store_.context_.stack_limit = here - std::min(room, store_.limits_.native_stack_bytes);
 }

@@ -3,10 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
+#include "from_text.h"
 #include "tenon.hpp"
 
 namespace {
@@ -14,17 +13,6 @@ namespace {
 using namespace tenon;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-// Modules come as text through a file: the API reads both.
-Result<Module> from_text(const Engine& engine, const std::string& wat) {
-  static int n = 0;
-  const std::string path =
-      ::testing::TempDir() + "/api-" + std::to_string(getpid()) + "-" + std::to_string(n++) + ".wat";
-  std::ofstream(path) << wat;
-  auto module = Module::from_file(engine, path);
-  std::filesystem::remove(path);
-  return module;
-}
 
 struct ApiTest : ::testing::Test {
   Engine engine;
