@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "engine/module.h"
+#include "engine/private_folder.h"
 #include "engine/runtime/jit_plugin.h"
 #include "engine/runtime/plugin.h"
 #include "engine/runtime/store.h"
@@ -104,20 +105,6 @@ Result<void> write_request(int fd, const CompileRequest& request) {
     return system_error("writing the request");
   return {};
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // With no signal blocked, as the threads that compile have them all.
 Result<pid_t> spawn(const std::string& program, int in, int out) {

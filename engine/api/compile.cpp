@@ -58,23 +58,6 @@ Result<std::vector<u8>> compile_module(const tenon_config& config, const Module&
   return write_artefact(module.bytes(), code, {cpu, config.opt_level});
 }
 
-// What code was compiled with against what the engine asks for, in words; empty: they agree.
-std::string difference(const CodeChecks& code, const CodeChecks& wanted) {
-  static constexpr struct {
-    bool CodeChecks::* option;
-    std::string_view name;
-  } kOptions[] = {{&CodeChecks::fuel, "fuel"},
-                  {&CodeChecks::epochs, "epochs"},
-                  {&CodeChecks::interrupts, "checks for interruption"},
-                  {&CodeChecks::deterministic_nans, "deterministic NaNs"},
-                  {&CodeChecks::deterministic_simd, "deterministic relaxed SIMD"}};
-  std::string out;
-  for (const auto& [option, name] : kOptions)
-    if (code.*option != wanted.*option)
-      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", code.*option ? "with" : "without", name);
-  return out;
-}
-
 // Code that the engine could not use would be interpreted, slowly, without a word.
 Result<void> check_options(const tenon_config& config, const Module& module) {
   if (config.options.tier == EngineOptions::Tier::interp) return {};
@@ -93,10 +76,8 @@ Result<void> check_options(const tenon_config& config, const Module& module) {
 
 tenon_error_t* load(tenon_engine_t* engine, Result<std::shared_ptr<const Artefact>> artefact,
                     tenon_module_t** out) {
-  if (!artefact) return api::make_error(artefact.error());
-  auto module = load_module(*engine->engine, *artefact);
+  auto module = api::module_of_artefact(*engine->engine, engine->config, std::move(artefact));
   if (!module) return api::make_error(module.error());
-  if (auto fits = check_options(engine->config, **module); !fits) return api::make_error(fits.error());
   *out = new tenon_module{std::move(*module), {}, {}};
   return nullptr;
 }
@@ -118,6 +99,15 @@ Result<std::shared_ptr<const Module>> api::new_module(const tenon_engine& engine
       if (auto module = load_module(*engine.engine, artefact)) return module;
   }
   return engine.engine->compile(bytes, std::move(owner));
+}
+
+Result<std::shared_ptr<const Module>> api::module_of_artefact(
+    Engine& engine, const tenon_config& config, Result<std::shared_ptr<const Artefact>> artefact) {
+  if (!artefact) return std::unexpected(std::move(artefact.error()));
+  TRY_ASSIGN(auto module, load_module(engine, *artefact));
+  TRY(check_options(config, *module));
+  module->code().expected_to_fit = true;
+  return module;
 }
 
 tenon_error_t* tenon_module_compile(const tenon_engine_t* engine, const tenon_module_t* module,

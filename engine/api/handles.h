@@ -80,6 +80,10 @@ tenon_string_t new_string(std::string_view s);
 Result<void> prepare_store(const tenon_engine& engine, Store& store);
 // An artefact of the module: with the code that it has, else (unless the engine only interprets) all of it compiled now.
 Result<std::vector<u8>> artefact_of(const tenon_config& config, const Module& module);
+// The module of an artefact with its code. Errors: the artefact's own; those of load_module; unsupported (compiled with other
+// options than `config` has, which says which).
+Result<std::shared_ptr<const Module>> module_of_artefact(Engine& engine, const tenon_config& config,
+                                                         Result<std::shared_ptr<const Artefact>> artefact);
 // Decodes and validates; with code from the cache, where the engine has one and knows the module.
 Result<std::shared_ptr<const Module>> new_module(const tenon_engine& engine, std::span<const u8> bytes,
                                                  std::shared_ptr<const void> owner);

@@ -271,7 +271,7 @@ WASM_API_EXTERN void wasm_module_imports(const wasm_module_t*, own wasm_importty
 WASM_API_EXTERN void wasm_module_exports(const wasm_module_t*, own wasm_exporttype_vec_t* out);
 /* Serialize gives the module with its compiled code, which it has compiled now if there is none yet (unless the engine only
  * interprets); deserialize maps that, and compiles nothing. Only the same build of the engine reads it, on a processor with
- * the features of the one that wrote it; other bytes give NULL. They are native code: deserialize only what you trust. */
+ * the features of the one that wrote it, with the same options of the engine; other bytes give NULL. They are native code: deserialize only what you trust. */
 WASM_API_EXTERN void wasm_module_serialize(const wasm_module_t*, own wasm_byte_vec_t* out);
 WASM_API_EXTERN own wasm_module_t* wasm_module_deserialize(wasm_store_t*, const wasm_byte_vec_t*);
 

@@ -138,9 +138,9 @@ void wasm_module_serialize(const wasm_module_t* module, wasm_byte_vec_t* out) {
 wasm_module_t* wasm_module_deserialize(wasm_store_t* store, const wasm_byte_vec_t* bytes) {
   return api::guarded(
       [&]() -> wasm_module_t* {
-        const auto artefact = Artefact::from_bytes({reinterpret_cast<const u8*>(bytes->data), bytes->size});
-        if (!artefact) return nullptr;
-        auto module = load_module(*store->state->engine, *artefact);
+        auto module = api::module_of_artefact(
+            *store->state->engine, store->state->config,
+            Artefact::from_bytes({reinterpret_cast<const u8*>(bytes->data), bytes->size}));
         return module ? new_module(store->state, std::move(*module)) : nullptr;
       },
       []() -> wasm_module_t* { return nullptr; });

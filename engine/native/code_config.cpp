@@ -1,6 +1,8 @@
 // CodeConfig of instances and of modules.
 #include "engine/native/code_config.h"
 
+#include <fmt/format.h>
+
 #include "engine/runtime/store.h"
 
 namespace tenon {
@@ -10,19 +12,38 @@ bool can_be_guarded(const MemoryType& type) { return !type.is64 && type.page_shi
 
 }  // namespace
 
-bool CodeConfig::holds_in(const CodeConfig& actual) const {
-  if (checks != actual.checks || memories.size() != actual.memories.size() ||
-      native_import.size() != actual.native_import.size())
-    return false;
+std::string difference(const CodeChecks& code, const CodeChecks& wanted) {
+  static constexpr struct {
+    bool CodeChecks::* option;
+    std::string_view name;
+  } kOptions[] = {{&CodeChecks::fuel, "fuel"},
+                  {&CodeChecks::epochs, "epochs"},
+                  {&CodeChecks::interrupts, "checks for interruption"},
+                  {&CodeChecks::deterministic_nans, "deterministic NaNs"},
+                  {&CodeChecks::deterministic_simd, "deterministic relaxed SIMD"}};
+  std::string out;
+  for (const auto& [option, name] : kOptions)
+    if (code.*option != wanted.*option)
+      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", code.*option ? "with" : "without", name);
+  return out;
+}
+
+std::string CodeConfig::conflict(const CodeConfig& actual) const {
+  if (checks != actual.checks) return "compiled " + difference(checks, actual.checks);
+  if (memories.size() != actual.memories.size() || native_import.size() != actual.native_import.size())
+    return "compiled for other memories or imports";
   for (size_t m = 0; m < memories.size(); ++m) {
     const MemoryPlan &assumed = memories[m], &found = actual.memories[m];
-    if (assumed.is64 != found.is64 || (assumed.guarded && !found.guarded) ||
-        (assumed.fixed_base && !found.fixed_base))
-      return false;
+    if (assumed.is64 != found.is64) return fmt::format("compiled for another address type of memory {}", m);
+    if (assumed.guarded && !found.guarded)
+      return fmt::format("compiled for guard pages behind memory {}, which has none", m);
+    if (assumed.fixed_base && !found.fixed_base)
+      return fmt::format("compiled for a memory {} that stays in its place, which this one does not", m);
   }
   for (size_t f = 0; f < native_import.size(); ++f)
-    if (native_import[f] && !actual.native_import[f]) return false;
-  return true;
+    if (native_import[f] && !actual.native_import[f])
+      return fmt::format("compiled for another host function as import {}", f);
+  return {};
 }
 
 CodeConfig config_of(Instance& instance, const CodeChecks& checks) {

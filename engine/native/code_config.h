@@ -1,6 +1,7 @@
 // What compiled code takes for granted about the instances that run it. Code is position-independent and
 // belongs to no store, but it is only right where these hold.
 #pragma once
+#include <string>
 #include <vector>
 
 #include "engine/base.h"
@@ -27,6 +28,9 @@ struct CodeChecks {
   bool operator==(const CodeChecks&) const = default;
 };
 
+// What of code with `code` is unlike what is `wanted`, in words; empty: nothing.
+std::string difference(const CodeChecks& code, const CodeChecks& wanted);
+
 struct CodeConfig {
   CodeChecks checks;
   std::vector<MemoryPlan> memories;  // by memory index
@@ -34,7 +38,9 @@ struct CodeConfig {
   bool operator==(const CodeConfig&) const = default;
 
   // Whether code compiled under this configuration may run in an instance that `actual` describes.
-  bool holds_in(const CodeConfig& actual) const;
+  bool holds_in(const CodeConfig& actual) const { return conflict(actual).empty(); }
+  // Why it must not, in words; empty: it may.
+  std::string conflict(const CodeConfig& actual) const;
 };
 
 // What is true of this instance.

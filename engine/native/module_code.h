@@ -77,7 +77,8 @@ class ModuleCode {
   std::vector<Variant*> variants();
   // All code that there is.
   std::vector<std::shared_ptr<const CodeObject>> objects();
-  u32 objects_saved = 0;  // how many of all objects the code cache has; the cache's own
+  bool expected_to_fit = false;  // it came as an artefact: an instance that cannot run it is worth a word
+  u32 objects_saved = 0;         // how many of all objects the code cache has; the cache's own
 
  private:
   const Module& module_;

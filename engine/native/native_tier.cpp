@@ -76,6 +76,15 @@ void NativeTier::compile_whole(const std::shared_ptr<const Module>& module, Modu
   }
 }
 
+// Code is there, and the instance cannot run it: slower than whoever made an artefact expects.
+void NativeTier::tell_if_unfit(ModuleCode& code, const ModuleCode::Variant& used) const {
+  if (used.objects_published() != 0 || (options_.compile && !code.expected_to_fit)) return;
+  for (const auto* variant : code.variants())
+    if (const std::string why = variant->config().conflict(used.config());
+        variant->objects_published() != 0 && !why.empty())
+      return notify(fmt::format("compiled code is not used: {}", why));
+}
+
 Result<void> NativeTier::adopt(Instance& instance) {
   if (!store_.context().displays) {
     notify("no address space for the type table of compiled code: interpreted");
@@ -83,6 +92,7 @@ Result<void> NativeTier::adopt(Instance& instance) {
   }
   const Module& module = instance.module();
   ModuleCode::Variant& code = module.code().variant(config_of(instance, options_));
+  tell_if_unfit(module.code(), code);
   if (options_.compile && options_.eager) compile_whole(instance.shared_module(), code);
   for (u32 m = 0; m < module.memories.size(); ++m) {
     const MemoryDesc& desc = instance.memory(MemoryIdx{m})->desc();

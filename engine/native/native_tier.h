@@ -49,6 +49,7 @@ class NativeTier final : public Compiler {
   void compile_whole(const std::shared_ptr<const Module>& module, ModuleCode::Variant& code);
   Result<void> compile(const std::shared_ptr<const Module>& shared, const CompileRequest& request,
                        ModuleCode::Variant& code);
+  void tell_if_unfit(ModuleCode& code, const ModuleCode::Variant& used) const;
   bool pick_up(Adopted& adopted);
   void take_thunks(const CodeObject& code);
   void set_thunks();

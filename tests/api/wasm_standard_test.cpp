@@ -532,6 +532,39 @@ TEST_F(WasmStandard, ConfigurationTakesTenonsOptions) {
   wasm_config_delete(wasm_config_new());
 }
 
+#ifdef TENON_TEST_JIT
+// Code that counts no fuel is nothing for an engine that is asked to: NULL, instead of a slow module.
+TEST_F(WasmStandard, BytesOfAnotherEnginesOptionsAreRefused) {
+  wasm_module_t* m = module(R"((module (func (export "f") (result i32) (i32.const 42))))");
+  wasm_byte_vec_t bytes;
+  wasm_module_serialize(m, &bytes);
+  wasm_module_delete(m);
+  using Change = void (*)(tenon_config_t*);
+  const auto accepted = [&](Change change) {
+    wasm_config_t* config = wasm_config_new();
+    change(tenon_wasm_config(config));
+    wasm_engine_t* other = wasm_engine_new_with_config(config);
+    wasm_store_t* in = wasm_store_new(other);
+    wasm_module_t* got = wasm_module_deserialize(in, &bytes);
+    const bool some = got != nullptr;
+    if (got) wasm_module_delete(got);
+    wasm_store_delete(in);
+    wasm_engine_delete(other);
+    return some;
+  };
+  EXPECT_TRUE(accepted([](tenon_config_t*) {}));
+  EXPECT_FALSE(accepted([](tenon_config_t* c) { tenon_config_set_fuel(c, true); }));
+  EXPECT_FALSE(accepted([](tenon_config_t* c) { tenon_config_set_deterministic_nans(c, true); }));
+  EXPECT_FALSE(accepted([](tenon_config_t* c) { tenon_config_set_deterministic_relaxed_simd(c, true); }));
+  // Whoever interprets needs no code.
+  EXPECT_TRUE(accepted([](tenon_config_t* c) {
+    tenon_config_set_fuel(c, true);
+    tenon_config_set_tier(c, TENON_TIER_INTERP);
+  }));
+  wasm_byte_vec_delete(&bytes);
+}
+#endif
+
 TEST(WasmVectors, CopyOwnAndDelete) {
   wasm_byte_vec_t a, b;
   wasm_name_new_from_string(&a, "name");

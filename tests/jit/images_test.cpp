@@ -123,9 +123,16 @@ TEST_F(Images, CodeThatTheInstanceDoesNotFitIsLeftAlone) {
   limits.memory_reservation = 0;  // no guard pages: the code has no checks
   Store guarded(engine), unguarded(engine, limits);
   for (Store* store : {&guarded, &unguarded}) {
-    store->set_compiler(std::make_unique<NativeTier>(*store, NativeOptions{}));
+    std::vector<std::string> notices;
+    NativeOptions options;
+    options.notice = [&](const std::string& n) { notices.push_back(n); };
+    store->set_compiler(std::make_unique<NativeTier>(*store, options));
     auto instance = store->instantiate(*memory, {});
     ASSERT_TRUE(instance);
+    EXPECT_EQ(notices, store == &guarded
+                           ? std::vector<std::string>{}
+                           : std::vector<std::string>{"compiled code is not used: compiled for guard pages "
+                                                      "behind memory 0, which has none"});
     FuncRef* load = std::get<FuncRef*>(*(*instance)->find_export("load"));
     EXPECT_EQ(load->array_entry == &interpret, store == &unguarded);
     Slot slots[1] = {};
