@@ -49,11 +49,11 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Nanoseconds of one of `calls`: the best of some runs.
+// Nanoseconds of one of `calls`: the best of many short runs, since what else the machine does spoils long ones.
 template <class F>
 double best(uint32_t calls, F f) {
   double out = 1e18;
-  for (int i = 0; i < 9; ++i) {
+  for (int i = 0; i < 200; ++i) {
     const double start = now();
     f(calls);
     out = std::min(out, (now() - start) * 1e9 / calls);
@@ -94,7 +94,7 @@ class Bench {
   }
 
   void plain() {
-    plain_ = best(10'000'000, [](uint32_t n) {
+    plain_ = best(100'000, [](uint32_t n) {
       int x = 0;
       for (uint32_t i = 0; i < n; ++i) x = indirect(x);
       if (x == 1) die("");
@@ -114,12 +114,12 @@ class Bench {
     auto store = need(tenon::Store::make(engine));
     const auto instance = need(linker.instantiate(store, module));
     const auto f = need(instance.get<int32_t(int32_t)>("increment"));
-    show("host to Wasm and back, typed", best(300'000, [&](uint32_t n) {
+    show("host to Wasm and back, typed", best(20'000, [&](uint32_t n) {
            int x = 0;
            for (uint32_t i = 0; i < n; ++i) x = *f(x);
          }));
     const auto boxed = *instance.func("increment");
-    show("host to Wasm and back, tenon_func_call", best(300'000, [&](uint32_t n) {
+    show("host to Wasm and back, tenon_func_call", best(20'000, [&](uint32_t n) {
            tenon_val_t arg{}, result{};
            arg.kind = TENON_I32;
            for (uint32_t i = 0; i < n; ++i)
@@ -127,9 +127,8 @@ class Bench {
          }));
     const auto call_host = need(instance.get<int32_t(int32_t)>("call_host"));
     const auto count = need(instance.get<int32_t(int32_t)>("count"));
-    const double with =
-        best(300'000, [&](uint32_t n) { static_cast<void>(*call_host(static_cast<int>(n))); });
-    const double without = best(300'000, [&](uint32_t n) { static_cast<void>(*count(static_cast<int>(n))); });
+    const double with = best(20'000, [&](uint32_t n) { static_cast<void>(*call_host(static_cast<int>(n))); });
+    const double without = best(20'000, [&](uint32_t n) { static_cast<void>(*count(static_cast<int>(n))); });
     show("Wasm to a lambda of the host and back", with - without);
   }
 
@@ -155,7 +154,7 @@ class Bench {
     wasm_val_t arg[] = {WASM_I32_VAL(1)}, result[] = {WASM_INIT_VAL};
     const wasm_val_vec_t args = WASM_ARRAY_VEC(arg);
     wasm_val_vec_t results = WASM_ARRAY_VEC(result);
-    show("host to Wasm and back, wasm_func_call", best(300'000, [&](uint32_t n) {
+    show("host to Wasm and back, wasm_func_call", best(20'000, [&](uint32_t n) {
            for (uint32_t i = 0; i < n; ++i)
              if (wasm_func_call(f, &args, &results)) die("a call failed");
          }));
@@ -177,16 +176,29 @@ class Bench {
         static_cast<void>(need(linker.instantiate(store, module)));
       }
     };
-    constexpr uint32_t kInstances = 5'000;
+    constexpr uint32_t kInstances = 2'000;
     const double one = best(kInstances, work);
     show("an instance in a store of its own", one);
-    const double two = best(2 * kInstances, [&](uint32_t n) {
-      std::thread other([&] { work(n / 2); });
-      work(n / 2);
+    const double two = on_two_threads(kInstances, work);
+    show("the same on two threads, each", two);
+    // What two threads of this machine are worth at the moment, without the engine.
+    const auto arithmetic = [](uint32_t n) {
+      uint32_t x = n;
+      for (uint32_t i = 0; i < 1'000 * n; ++i) x = x * 1664525 + i;
+      if (x == 1) die("");
+    };
+    const double plain_one = best(kInstances, arithmetic), plain_two = on_two_threads(kInstances, arithmetic);
+    if (!json_)
+      std::printf("two threads give %.2f x the throughput of one, arithmetic %.2f x\n", one / two,
+                  plain_one / plain_two);
+  }
+  template <class F>
+  static double on_two_threads(uint32_t calls, F f) {
+    return best(2 * calls, [&](uint32_t n) {
+      std::thread other([&] { f(n / 2); });
+      f(n / 2);
       other.join();
     });
-    show("the same on two threads, each", two);
-    if (!json_) std::printf("two threads give %.2f x the throughput of one\n", one / two);
   }
 
   bool json_, jit_;

@@ -72,10 +72,15 @@ tenon_error_t* check_refs(const TypeRegistry& types, const FuncType& type, const
   return nullptr;
 }
 
+[[gnu::noinline]] tenon_error_t* failure(Store& store, Status status) {
+  return api::make_error(store.trap_error(status), store.trap());
+}
+
 tenon_error_t* run(tenon_store_t* store, FuncRef* func, Slot* slots) {
   const Status status = store->store->call(func, slots);
-  if (status == Status::ok) return nullptr;
-  return api::make_error(store->store->trap_error(status), store->store->trap());
+  if (status == Status::ok) [[likely]]
+    return nullptr;
+  return failure(*store->store, status);
 }
 
 }  // namespace

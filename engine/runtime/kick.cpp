@@ -8,16 +8,12 @@
 
 #include <ctime>
 
-#include "engine/runtime/this_thread.h"
+#include "engine/runtime/kick_entry.h"
 
 namespace tenon {
 namespace {
 
 constexpr long kFirst = 1, kPeriod = 2'000'000;  // nanoseconds
-
-// Whether request() can make all threads of the process pass a barrier: enter(), which every call of a host makes, then
-// needs none. Before it is initialised both sides do with the processor's own order.
-const bool can_order_others = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 
 int start_timer(pid_t thread) {
   sigevent event{};
@@ -35,26 +31,15 @@ void delete_timer(int timer) { syscall(SYS_timer_delete, timer); }
 
 }  // namespace
 
-// In sequence with the caller's look at the interrupt flag: either it sees the flag, or request() sees the
-// thread.
-void Kick::enter() {
-  if (!can_order_others) return thread_.store(ThisThread::get().id);
-  thread_.store(ThisThread::get().id, std::memory_order_relaxed);
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-}
-
-void Kick::leave() {
-  thread_.store(0, std::memory_order_release);
-  if (timer_.load(std::memory_order_relaxed) != kNone) [[unlikely]]
-    stop();
-}
+const bool kick_can_order_others =
+    syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 
 void Kick::stop() {
   if (const int timer = timer_.exchange(kNone); timer != kNone) delete_timer(timer);
 }
 
 void Kick::request() {
-  if (can_order_others) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+  if (kick_can_order_others) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
   const pid_t thread = thread_.load();
   if (thread == 0 || timer_.load() != kNone) return;
   int timer = start_timer(thread);

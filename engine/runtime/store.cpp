@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "engine/runtime/helpers.h"
+#include "engine/runtime/kick_entry.h"
 #include "engine/runtime/store_impl.h"
 #include "engine/runtime/this_thread.h"
 
@@ -32,8 +33,7 @@ Result<std::shared_ptr<const Module>> Engine::compile(std::span<const u8> bytes,
 
 namespace {
 
-constexpr u64 kStackReserve = 64 << 10;  // what host functions may use below the limit
-constexpr i32 kTickPeriod = 1'000;       // some 10 µs of interpretation
+constexpr i32 kTickPeriod = 1'000;  // some 10 µs of interpretation
 
 // A stack for handlers of faults and interrupts, so that they also run where compiled code has used up the
 // thread's own. One that the thread has already stays.
@@ -61,33 +61,37 @@ class AlternateStack {
   stack_t stack_{};
 };
 
-[[gnu::noinline]] void make_alternate_stack() { static thread_local const AlternateStack stack; }
-void use_alternate_stack() {
-  constinit static thread_local bool made = false;
-  if (made) [[likely]]
-    return;
-  make_alternate_stack();
-  made = true;
+[[gnu::noinline]] void make_alternate_stack() {
+  static thread_local const AlternateStack stack;
+  ThisThread::has_alternate_stack();
 }
 
 }  // namespace
 
-Store::Impl::Activation::Activation(Store& store) : store_(store) {
-  if (store_.impl_->depth++ != 0) return;
-  store_.kick_.enter();
-  if (store_.impl_->compiler) use_alternate_stack();
-  auto* here = static_cast<u8*>(__builtin_frame_address(0));
+void Store::Impl::enter_outermost(Store& store, const Impl& impl) {
+  const ThisThread& thread = ThisThread::get();
+  store.kick_.enter();
+  if (impl.compiler && !thread.alternate_stack) [[unlikely]]
+    make_alternate_stack();
+  auto* const here = static_cast<u8*>(__builtin_frame_address(0));
   const u64 own_frames = 1024;  // of the callers that hold references in arguments and locals
-  store_.context_.native_base = here + own_frames;
-  u8* const lowest = ThisThread::get().stack_low + kStackReserve;
-  const u64 room = here > lowest ? static_cast<u64>(here - lowest) : 0;
-  store_.context_.stack_limit = here - std::min(room, store_.limits_.native_stack_bytes);
+  store.context_.native_base = here + own_frames;
+  const u64 at = reinterpret_cast<u64>(here);
+  store.context_.stack_limit =
+      std::max(here - std::min(at, store.limits_.native_stack_bytes), thread.stack_end);
+}
+
+void Store::Impl::leave_outermost(Store& store) {
+  store.context_.native_base = nullptr;
+  store.kick_.leave();
+}
+
+Store::Impl::Activation::Activation(Store& store) : store_(store) {
+  if (store_.impl_->depth++ == 0) enter_outermost(store_, *store_.impl_);
 }
 
 Store::Impl::Activation::~Activation() {
-  if (--store_.impl_->depth != 0) return;
-  store_.context_.native_base = nullptr;
-  store_.kick_.leave();
+  if (--store_.impl_->depth == 0) leave_outermost(store_);
 }
 
 Store::Store(std::shared_ptr<Engine> engine, StoreLimits limits)
@@ -194,18 +198,33 @@ FuncRef* Store::new_host_func(TypeId type, DynamicHostFunc fn) {
   return &d.host.ref;
 }
 
-Status Store::call(FuncRef* func, Slot* slots) {
-  const Impl::Activation activation(*this);
-  if (impl_->depth == 1) {
+Status Store::Impl::refuse_call(Store& store) {
+  if (store.poisoned())
+    return store.raise(TrapCode::interrupted, "the store was stopped and cannot run again");
+  return store.raise(store.context_.interrupt ? TrapCode::interrupted : TrapCode::stack_exhausted);
+}
+
+// As Activation does, by hand, since hosts count the nanoseconds.
+Status Store::call(FuncRef* func, Slot* slots) try {
+  Impl& impl = *impl_;
+  if (impl.depth++ == 0) {
+    Impl::enter_outermost(*this, impl);
     trap_.clear();
     context_.exception = kNullRef;
   }
-  if (poisoned()) return raise(TrapCode::interrupted, "the store was stopped and cannot run again");
-  if (context_.interrupt) return raise(TrapCode::interrupted);
-  if (static_cast<u8*>(__builtin_frame_address(0)) < context_.stack_limit)
-    return raise(TrapCode::stack_exhausted);
-  const Status status = func->array_entry(func, slots);
-  return status == Status::tail_call ? finish_tail_calls(slots) : status;
+  Status status;
+  if (poisoned() || context_.interrupt || static_cast<u8*>(__builtin_frame_address(0)) < context_.stack_limit)
+      [[unlikely]]
+    status = Impl::refuse_call(*this);
+  else
+    status = func->array_entry(func, slots);
+  if (status == Status::tail_call) [[unlikely]]
+    status = finish_tail_calls(slots);
+  if (--impl.depth == 0) Impl::leave_outermost(*this);
+  return status;
+} catch (...) {
+  if (--impl_->depth == 0) Impl::leave_outermost(*this);
+  throw;
 }
 
 Status Store::finish_tail_calls(Slot* results) {

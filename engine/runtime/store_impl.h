@@ -40,8 +40,15 @@ struct Store::Impl {
   std::vector<Slot> const_stack;  // of the constant expressions being evaluated
   u32 depth = 0;                  // of nested Store::call
 
-  // For the time that native frames of this thread may hold references: tells the collector where they begin
-  // and compiled code where the stack ends. The outermost one counts.
+  // Of a store that was stopped, or without room on the stack. Out of line, since calls are short.
+  [[gnu::noinline]] static Status refuse_call(Store& store);
+
+  // The outermost call of a host begins and ends: tells the collector where native frames that may hold references begin,
+  // compiled code where the stack ends, and interrupts which thread runs. Inlined, so that they count from its frame.
+  [[gnu::always_inline]] static inline void enter_outermost(Store& store, const Impl& impl);
+  [[gnu::always_inline]] static inline void leave_outermost(Store& store);
+
+  // The same for who makes no call but runs a guest, in the scope of this. The outermost one counts.
   class Activation {
    public:
     explicit Activation(Store& store);

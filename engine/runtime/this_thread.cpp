@@ -21,6 +21,8 @@ namespace {
 
 const ForkHandler fork_handler;
 
+constexpr u64 kReserve = 64 << 10;  // for host functions below the last frame of a guest
+
 // The process's first stack, at whose top the program's name is, ends where its limit says. Not by comparing ids: in a child
 // of fork() every thread's stack can be that of the first thread.
 u8* lowest_of_stack() {
@@ -45,7 +47,7 @@ u8* lowest_of_stack() {
 
 void ThisThread::find() {
   id = gettid();
-  stack_low = lowest_of_stack();
+  stack_end = lowest_of_stack() + kReserve;
 }
 
 }  // namespace tenon

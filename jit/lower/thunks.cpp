@@ -47,7 +47,10 @@ void lower_array_entry(Unit& u, const std::string& name, llvm::Function* inner) 
   V self = fn->getArg(0);
   V vm = u.load(b, u.ptr(), self, offsetof(FuncRef, vmctx), AliasClass::runtime);
   V store = u.store_context(b, vm);
-  b.CreateRet(u.call_helper(b, store, Helper::tenon_jit_enter, {self, fn->getArg(1), inner, store}));
+  auto* enter = u.call_helper(b, store, Helper::tenon_jit_enter, {self, fn->getArg(1), inner, store});
+  enter->setTailCallKind(llvm::CallInst::TCK_Tail);
+  fn->removeFnAttr("frame-pointer");  // no frame of its own between host and stub
+  b.CreateRet(enter);
 }
 
 void store_register_results(Unit& u, Builder& b, const FuncType& type, V call, V slots) {
