@@ -311,6 +311,65 @@ TEST(TensorFlow, ContradictionsAreNamed) {
                ErrorCode::unsupported_operation, "resource");
 }
 
+// Axes and sizes that are computed from constants and from declared dimensions are numbers at load.
+TEST(TensorFlow, ShapeArithmeticIsDoneAtLoad) {
+  const Bytes bytes =
+      w::graph({w::placeholder("x", {2, 3}), w::node("rank", "Rank", {"x"}), w::ints("one", {}, {1}),
+                w::ints("zero", {}, {0}), w::node("last", "Sub", {"rank", "one"}),
+                w::node("perm", "Pack", {"last", "zero"}), w::node("turned", "Transpose", {"x", "perm"}),
+                w::node("shape", "Shape", {"turned"}), w::node("y", "Reshape", {"x", "shape"})});
+  EXPECT_THAT(run(bytes, {{1, 2, 3, 4, 5, 6}})[0], ElementsAre(1, 2, 3, 4, 5, 6));
+}
+
+// What such arithmetic gets wrong is said where it is used, and much of it costs little.
+TEST(TensorFlow, ShapeArithmeticThatFailsIsNamed) {
+  expect_error(w::graph({w::placeholder("x", {2, 3}), w::ints("a", {2}, {0, 1}), w::ints("b", {3}, {1, 1, 1}),
+                         w::node("d", "Add", {"a", "b"}), w::node("y", "Transpose", {"x", "d"})}),
+               ErrorCode::unsupported_operation, "node 'y' (Transpose)");
+  std::vector<Bytes> nodes{w::placeholder("x", {1}), w::ints("n0", {1}, {1})};
+  for (int i = 1; i <= 20000; ++i) {
+    const std::string before = "n" + std::to_string(i - 1);
+    nodes.push_back(w::node("n" + std::to_string(i), "Add", {before, before}));
+  }
+  nodes.push_back(w::node("y", "Reshape", {"x", "n20000"}));
+  expect_error(w::graph(nodes), ErrorCode::invalid_argument, "node 'y' (Reshape): [1] cannot become [0]");
+}
+
+TEST(TensorFlow, OperatorsWithoutSenseAreNamed) {
+  const auto bad = [](const std::vector<Bytes>& nodes, ErrorCode code, const std::string& text) {
+    expect_error(w::graph(nodes), code, text);
+  };
+  constexpr auto kInvalid = ErrorCode::invalid_encoding, kUnsupported = ErrorCode::unsupported_operation;
+  const auto window = [](int64_t size, int64_t stride) {
+    return std::vector<w::Attr>{{"ksizes", w::integers({1, size, 2, 1})},
+                                {"strides", w::integers({1, stride, 1, 1})},
+                                {"rates", w::integers({1, 1, 1, 1})},
+                                {"padding", w::text("VALID")}};
+  };
+  const Bytes image = w::placeholder("x", {1, 4, 4, 1});
+  bad({image, w::node("y", "ExtractImagePatches", {"x"}, window(9, 1))}, kInvalid, "larger than the image");
+  bad({image, w::node("y", "ExtractImagePatches", {"x"}, window(2, 0))}, kInvalid, "a stride of 0");
+  bad({w::placeholder("x", {1, -1, 4, 1}), w::node("y", "ExtractImagePatches", {"x"}, window(2, 1))},
+      kUnsupported, "whose size is not known");
+  bad({image, w::ints("p", {4, 2}, {0, 0, 5, 0, 0, 0, 0, 0}),
+       w::node("y", "MirrorPad", {"x", "p"}, {{"mode", w::text("SYMMETRIC")}})},
+      kInvalid, "mirrored rows 5 and 0 of axis 1");
+  bad({image, w::ints("s", {2}, {0, 3}), w::node("y", "ResizeBicubic", {"x", "s"})}, kInvalid,
+      "0 rows from 4");
+  bad({w::placeholder("x", {1, -1, 4, 1}), w::ints("s", {2}, {3, 3}),
+       w::node("y", "ResizeBicubic", {"x", "s"})},
+      kUnsupported, "sizes that are not known");
+  bad({w::placeholder("x", {2, 2}), w::placeholder("s", {2, 2}, w::kInt32), w::ints("n", {}, {3}),
+       w::node("y", "UnsortedSegmentSum", {"x", "s", "n"})},
+      kUnsupported, "segments that are no vector");
+  bad({w::placeholder("x", {2}, w::kInt32), w::node("t", "HashTableV2"), w::floats("d", {}, {0}),
+       w::node("y", "LookupTableFindV2", {"t", "x", "d"})},
+      kUnsupported, "operator LookupTableFindV2 is not supported");
+  bad({w::placeholder("x", {2, 2}), w::placeholder("p", {2}, w::kInt32),
+       w::node("y", "Transpose", {"x", "p"})},
+      kUnsupported, "a permutation that depends on data");
+}
+
 TEST(TensorFlow, FunctionsThatCallThemselvesEnd) {
   const Bytes f = w::function("f", {{"a", w::kFloat}}, {{"r", "c:r:0"}}, {w::node("c", "f", {"a"})});
   expect_error(w::graph({w::placeholder("x", {}), w::node("y", "f", {"x"})}, {f}), ErrorCode::too_large,

@@ -1,6 +1,8 @@
 // Nodes and constants; see emitter.h.
 #include "wasi-nn/formats/emitter.h"
 
+#include <limits>
+
 namespace tenon::nn {
 namespace {
 
@@ -61,6 +63,17 @@ std::optional<size_t> Emitter::rank(ValueId id) const {
   return value.type.shape->size();
 }
 
+std::optional<std::vector<int64_t>> Emitter::known_dims(ValueId id) const {
+  if (const Tensor* tensor = constant(id)) return std::vector(tensor->dims().begin(), tensor->dims().end());
+  if (!rank(id)) return std::nullopt;
+  std::vector<int64_t> dims;
+  for (const kernels::Dim& dim : *builder_.value(id).type.shape) {
+    if (!dim.is_constant()) return std::nullopt;
+    dims.push_back(dim.value);
+  }
+  return dims;
+}
+
 const Tensor* Emitter::constant(ValueId id) const {
   if (id == kAbsent || !builder_.value(id).constant.defined()) return nullptr;
   return &builder_.value(id).constant;
@@ -89,6 +102,31 @@ Result<ValueId> Emitter::emit(std::string_view op, std::vector<ValueId> inputs,
   const ValueId output = builder_.add_value({});
   TENON_TRY(emit_to({output}, op, std::move(inputs), std::move(attributes)));
   return output;
+}
+
+Result<ValueId> Emitter::mirrored(ValueId id, const std::vector<int64_t>& pairs, bool repeats_edge) {
+  const auto dims = known_dims(id);
+  const int64_t skip = repeats_edge ? 0 : 1;
+  for (size_t axis = 0; 2 * axis + 1 < pairs.size(); ++axis) {
+    const int64_t before = pairs[2 * axis], after = pairs[2 * axis + 1];
+    const int64_t most =
+        dims && axis < dims->size() ? (*dims)[axis] - skip : std::numeric_limits<int64_t>::max() / 2;
+    if (before < 0 || after < 0 || before > most || after > most)
+      return invalid("mirrored rows {} and {} of axis {}", before, after, axis);
+    if (before == 0 && after == 0) continue;
+    const auto rows = [&](int64_t first, int64_t end) -> Result<ValueId> {
+      return emit("Slice",
+                  {id, TENON_TRY(int_vector({first})), TENON_TRY(int_vector({end})),
+                   TENON_TRY(int_vector({static_cast<int64_t>(axis)})), TENON_TRY(int_vector({-1}))});
+    };
+    constexpr int64_t kBeforeFirst = std::numeric_limits<int64_t>::min();
+    std::vector<ValueId> parts;
+    if (before > 0) parts.push_back(TENON_TRY(rows(before - 1 + skip, repeats_edge ? kBeforeFirst : 0)));
+    parts.push_back(id);
+    if (after > 0) parts.push_back(TENON_TRY(rows(-1 - skip, -1 - skip - after)));
+    id = TENON_TRY(emit("Concat", parts, {{"axis", static_cast<int64_t>(axis)}}));
+  }
+  return id;
 }
 
 Result<void> Emitter::emit_to(std::vector<ValueId> outputs, std::string_view op, std::vector<ValueId> inputs,

@@ -22,6 +22,8 @@ class Emitter {
   // Declared element type, rank and constant contents of a value, where the file tells.
   kernels::DataType element_type(ValueId id) const;
   std::optional<size_t> rank(ValueId id) const;
+  // Declared dimensions; nothing unless all are known.
+  std::optional<std::vector<int64_t>> known_dims(ValueId id) const;
   const kernels::Tensor* constant(ValueId id) const;
 
   // New constants.
@@ -33,7 +35,11 @@ class Emitter {
 
   // A node with one new output; `op` is a name of ops.def. unsupported_operation if the table has no such row.
   Result<ValueId> emit(std::string_view op, std::vector<ValueId> inputs, kernels::Attributes attributes = {});
-  // The same, defining `outputs`.
+  // The operand with its mirror image at both ends of each axis: `pairs` has how many rows in front and behind, for the
+  // first axes. The image begins with the edge itself, or with what is next to it. invalid_encoding: negative numbers, and
+  // more rows than there are, where that is known.
+  Result<ValueId> mirrored(ValueId id, const std::vector<int64_t>& pairs, bool repeats_edge);
+  // As `emit`, defining `outputs`.
   Result<void> emit_to(std::vector<ValueId> outputs, std::string_view op, std::vector<ValueId> inputs,
                        kernels::Attributes attributes = {});
 

@@ -231,6 +231,145 @@ Result<void> detection_output(LayerImport& layer) {
 
 namespace {
 
+// What a Proposal's attributes say of its anchors: corners in pixels, around the top left position.
+Result<std::vector<float>> proposal_anchors(const LayerImport& layer) {
+  const auto base = static_cast<float>(TENON_TRY(layer.integer("base_size")));
+  const auto ratios = TENON_TRY(layer.reals("ratio")), scales = TENON_TRY(layer.reals("scale"));
+  if (ratios.empty() || scales.empty() || ratios.size() * scales.size() > 4096)
+    return LayerImport::invalid("{} ratios and {} scales", ratios.size(), scales.size());
+  std::vector<float> corners;
+  const float center = 0.5f * (base - 1);
+  for (const float ratio : ratios) {
+    if (!(ratio > 0)) return LayerImport::invalid("ratio {}", ratio);
+    const float width = std::round(std::sqrt(base * base / ratio)), height = std::round(width * ratio);
+    for (const float scale : scales) {
+      const float x = 0.5f * (width * scale - 1), y = 0.5f * (height * scale - 1);
+      corners.insert(corners.end(), {center - x, center - y, center + x, center + y});
+    }
+  }
+  return corners;
+}
+
+// The anchors of all positions, [height * width * anchors, 4]. At most 2^20 of them.
+Result<ValueId> anchors_everywhere(LayerImport& layer, int64_t height, int64_t width) {
+  const auto anchors = TENON_TRY(proposal_anchors(layer));
+  const auto stride = static_cast<float>(TENON_TRY(layer.integer("feat_stride")));
+  const auto of_position = static_cast<int64_t>(anchors.size()) / 4;
+  if (height < 1 || width < 1 || height > (1 << 20) / width / of_position)
+    return LayerImport::unsupported("{} x {} positions with {} anchors each", height, width, of_position);
+  std::vector<float> all;
+  for (int64_t y = 0; y < height; ++y) {
+    for (int64_t x = 0; x < width; ++x) {
+      for (size_t i = 0; i < anchors.size(); ++i)
+        all.push_back(anchors[i] + static_cast<float>(i % 2 == 0 ? x : y) * stride);
+    }
+  }
+  const Dims dims{height * width * of_position, 4};
+  return layer.constant(TENON_TRY(Tensor::of<float>(DataType::f32, dims, std::span(all))));
+}
+
+// Boxes between 0 and the picture's last pixel; `edges` [1, 4].
+Result<ValueId> within_edges(LayerImport& layer, ValueId boxes, ValueId edges) {
+  const ValueId above = TENON_TRY(layer.emit("Max", {boxes, TENON_TRY(layer.real_scalar(0))}));
+  return layer.emit("Min", {above, edges});
+}
+
+}  // namespace
+
+// Scores [1, 2 * anchors, h, w], deltas [1, 4 * anchors, h, w] and the picture's height, width and scale → boxes of what
+// may be an object, [most, 5] (image and corners), and their scores. A row of image -1 ends them when there are fewer.
+Result<void> proposal(LayerImport& layer) {
+  const auto dims = layer.dims_of(1), of_scores = layer.dims_of(0), of_size = layer.dims_of(2);
+  if (!layer.text("framework").empty())
+    return LayerImport::unsupported("attribute 'framework': '{}' is not supported", layer.text("framework"));
+  if (dims.size() != 4 || dims[0] != 1 || of_scores.size() != 4 || of_size.size() != 1)
+    return LayerImport::unsupported("more than one picture, or dimensions that are not declared");
+  const ValueId anchors = TENON_TRY(anchors_everywhere(layer, dims[2], dims[3]));
+  const int64_t count = layer.constant(anchors)->dims()[0], each = count / (dims[2] * dims[3]);
+  if (dims[1] != 4 * each || of_scores[1] != 2 * each || (of_size[0] != 3 && of_size[0] != 4))
+    return LayerImport::invalid("{} scores and {} deltas for {} anchors", of_scores[1], dims[1], each);
+  const int64_t before = TENON_TRY(layer.integer("pre_nms_topn")),
+                after = TENON_TRY(layer.integer("post_nms_topn"));
+  if (before < 1 || after < 1 || after > (1 << 20))
+    return LayerImport::invalid("{} of {} boxes", after, before);
+  // [1, groups * width, h, w] as [positions * groups, width]
+  const auto rows = [&](ValueId id, int64_t groups, int64_t width) -> Result<ValueId> {
+    const ValueId open = TENON_TRY(layer.reshape(id, {groups, width, -1}));
+    return layer.reshape(
+        TENON_TRY(layer.emit("Transpose", {open}, {{"perm", std::vector<int64_t>{2, 0, 1}}})), {-1, width});
+  };
+  const ValueId one = TENON_TRY(layer.real_scalar(1)), half = TENON_TRY(layer.real_scalar(0.5));
+  const auto last_score = TENON_TRY(sliced(layer, TENON_TRY(layer.need(0)), 1, each, 2 * each));
+  ValueId scores = TENON_TRY(rows(last_score, each, 1));
+  const ValueId deltas = TENON_TRY(rows(TENON_TRY(layer.need(1)), each, 4));
+  // Corners around the moved centre.
+  const ValueId low = TENON_TRY(sliced(layer, anchors, 1, 0, 2)),
+                high = TENON_TRY(sliced(layer, anchors, 1, 2, 4));
+  const ValueId size = TENON_TRY(layer.emit("Add", {TENON_TRY(layer.emit("Sub", {high, low})), one}));
+  const auto scaled = [&](int64_t from, const char* key) -> Result<ValueId> {
+    const float by = TENON_TRY(layer.real(key, 1.0f));
+    return layer.emit(
+        "Div", {TENON_TRY(sliced(layer, deltas, 1, from, from + 2)), TENON_TRY(layer.real_scalar(by))});
+  };
+  const ValueId moved = TENON_TRY(layer.emit("Mul", {TENON_TRY(scaled(0, "box_coordinate_scale")), size}));
+  const ValueId middle = TENON_TRY(layer.emit("Add", {low, TENON_TRY(layer.emit("Mul", {size, half}))}));
+  const ValueId center = TENON_TRY(layer.emit("Add", {moved, middle}));
+  const ValueId growth = TENON_TRY(layer.emit("Exp", {TENON_TRY(scaled(2, "box_size_scale"))}));
+  const ValueId reach = TENON_TRY(layer.emit("Mul", {TENON_TRY(layer.emit("Mul", {growth, size})), half}));
+  ValueId boxes = TENON_TRY(joined(
+      layer, {TENON_TRY(layer.emit("Sub", {center, reach})), TENON_TRY(layer.emit("Add", {center, reach}))},
+      1));
+  // The picture as width, height, width, height, and its last pixel; the scale of height and of width.
+  const ValueId picture =
+      TENON_TRY(layer.emit("Gather", {TENON_TRY(layer.need(2)), TENON_TRY(layer.int_vector({1, 0, 1, 0}))}));
+  const ValueId edges = TENON_TRY(layer.emit("Sub", {picture, one}));
+  if (TENON_TRY(layer.flag("clip_before_nms", true))) boxes = TENON_TRY(within_edges(layer, boxes, edges));
+  // Boxes below the smallest size have a score of 0.
+  const ValueId scales =
+      TENON_TRY(layer.emit("Gather", {layer.input(2), TENON_TRY(layer.int_vector({of_size[0] - 1, 2}))}));
+  const ValueId least = TENON_TRY(layer.emit(
+      "Mul",
+      {scales, TENON_TRY(layer.real_scalar(static_cast<double>(TENON_TRY(layer.integer("min_size")))))}));
+  const ValueId extent =
+      TENON_TRY(layer.emit("Add", {TENON_TRY(layer.emit("Sub", {TENON_TRY(sliced(layer, boxes, 1, 2, 4)),
+                                                                TENON_TRY(sliced(layer, boxes, 1, 0, 2))})),
+                                   one}));
+  const ValueId large =
+      TENON_TRY(layer.cast(TENON_TRY(layer.emit("GreaterOrEqual", {extent, least})), DataType::f32));
+  const ValueId both = TENON_TRY(layer.emit("ReduceMin", {large, TENON_TRY(layer.int_vector({1}))}));
+  scores = TENON_TRY(layer.emit("Mul", {scores, both}));
+  const auto best = TENON_TRY(best_rows(layer, scores, {boxes, scores}, before, true));
+  // A box of pixels a to b is b - a + 1 wide.
+  const float beyond[] = {0, 0, 1, 1};
+  const ValueId closed = TENON_TRY(layer.emit(
+      "Add", {best[0], TENON_TRY(layer.constant(TENON_TRY(Tensor::of<float>(DataType::f32, {4}, beyond))))}));
+  const ValueId selected = TENON_TRY(layer.emit(
+      "NonMaxSuppression", {TENON_TRY(layer.emit("Unsqueeze", {closed, TENON_TRY(layer.int_vector({0}))})),
+                            TENON_TRY(layer.reshape(best[1], {1, 1, -1})), TENON_TRY(layer.int_scalar(after)),
+                            TENON_TRY(layer.real_scalar(TENON_TRY(layer.real("nms_thresh"))))}));
+  const ValueId places = TENON_TRY(layer.reshape(TENON_TRY(sliced(layer, selected, 1, 2, 3)), {-1}));
+  ValueId corners = TENON_TRY(layer.emit("Gather", {best[0], places}));
+  const ValueId kept = TENON_TRY(layer.emit("Gather", {best[1], places}));
+  if (TENON_TRY(layer.flag("clip_after_nms", false)))
+    corners = TENON_TRY(within_edges(layer, corners, edges));
+  if (TENON_TRY(layer.flag("normalize", false))) corners = TENON_TRY(layer.emit("Div", {corners, picture}));
+  const ValueId image = TENON_TRY(layer.emit("Sub", {kept, kept}));
+  const float end[] = {-1, 0, 0, 0, 0}, nothing[6] = {};
+  const auto row = [&](std::span<const float> of) -> Result<ValueId> {
+    return layer.constant(
+        TENON_TRY(Tensor::of<float>(DataType::f32, {1, static_cast<int64_t>(of.size())}, of)));
+  };
+  const ValueId table =
+      TENON_TRY(joined(layer, {TENON_TRY(joined(layer, {image, corners}, 1)), TENON_TRY(row(end))}, 0));
+  TENON_TRY(
+      layer.alias(0, TENON_TRY(filled_up(layer, table, TENON_TRY(row(std::span(nothing).first(5))), after))));
+  if (layer.output(1) == kAbsent) return {};
+  const ValueId list = TENON_TRY(filled_up(layer, kept, TENON_TRY(row(std::span(nothing).first(1))), after));
+  return layer.emit_to({layer.output(1)}, "Reshape", {list, TENON_TRY(layer.int_vector({-1}))});
+}
+
+namespace {
+
 // Height and width that an operand holds: a constant, or a part of a shape that the file declares.
 Result<std::array<int64_t, 2>> known_size(LayerImport& layer, size_t input) {
   const auto pair = [](const std::vector<int64_t>& values) -> Result<std::array<int64_t, 2>> {

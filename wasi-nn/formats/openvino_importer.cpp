@@ -165,6 +165,10 @@ class NetImport final : public LayerHost {
   ValueId operand(const Layer& layer, size_t input) const override {
     return producer(layer, input) ? value_of(*layer.connections[input]) : kAbsent;
   }
+  bool is_read(const Layer& layer, size_t output) const override {
+    const auto index = static_cast<size_t>(&layer - net_.layers.data());
+    return output < values_[index].size() && read_.contains(values_[index][output]);
+  }
   void remember(ValueId id, QuantizedConstant constant) override {
     quantized_.insert_or_assign(id, std::move(constant));
   }
@@ -203,6 +207,11 @@ class NetImport final : public LayerHost {
         values_[i].push_back(builder_.add_value(name_of({i, port}), port_type(layer, layer.outputs[port])));
       auto done = declare_layer(layer, values_[i]);
       if (!done) return at(layer, std::move(done).error());
+    }
+    for (const Layer& layer : net_.layers) {
+      for (const auto& from : layer.connections) {
+        if (from) read_.insert(value_of(*from));
+      }
     }
     return {};
   }
@@ -339,6 +348,7 @@ class NetImport final : public LayerHost {
   GraphBuilder builder_;
   std::vector<std::vector<ValueId>> values_;  // of each layer's output ports
   std::map<ValueId, QuantizedConstant> quantized_;
+  std::set<ValueId> read_;  // values that an edge leads from
 };
 
 ModelSummary summarise(const Model& model) {

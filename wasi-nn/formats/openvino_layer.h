@@ -51,6 +51,8 @@ class LayerHost {
   // The port of that layer, and its value.
   virtual const Port* port(const Layer& layer, size_t input) const = 0;
   virtual ValueId operand(const Layer& layer, size_t input) const = 0;
+  // Whether an edge leads away from an output port.
+  virtual bool is_read(const Layer& layer, size_t output) const = 0;
   virtual void remember(ValueId id, QuantizedConstant constant) = 0;
   virtual const QuantizedConstant* quantized(ValueId id) const = 0;
 };

@@ -133,9 +133,53 @@ Result<void> avg_pool(LayerImport& layer) {
   return layer.finish({TENON_TRY(layer.need(0))}, std::move(attributes));
 }
 
-// Windows of equal size where the result's dimensions divide the operand's.
+namespace {
+
+// Rows of an axis that result `i` of `count` is made from.
+struct AdaptiveWindow {
+  int64_t begin, end;
+  static AdaptiveWindow of(int64_t i, int64_t count, int64_t extent) {
+    return {i * extent / count, ((i + 1) * extent + count - 1) / count};
+  }
+};
+
+// Means along one axis by a matrix [count, extent], or maxima window by window.
+Result<ValueId> adaptive_axis(LayerImport& layer, ValueId x, int64_t axis, int64_t extent, int64_t count,
+                              bool is_max) {
+  if (is_max) {
+    std::vector<ValueId> rows;
+    const ValueId axes = TENON_TRY(layer.int_vector({axis}));
+    for (int64_t i = 0; i < count; ++i) {
+      const auto window = AdaptiveWindow::of(i, count, extent);
+      const ValueId part = TENON_TRY(layer.emit("Slice", {x, TENON_TRY(layer.int_vector({window.begin})),
+                                                          TENON_TRY(layer.int_vector({window.end})), axes}));
+      rows.push_back(TENON_TRY(layer.emit("ReduceMax", {part, axes})));
+    }
+    return layer.emit("Concat", std::move(rows), {{"axis", axis}});
+  }
+  std::vector<float> matrix(static_cast<size_t>(extent * count), 0.0f);
+  for (int64_t i = 0; i < count; ++i) {
+    const auto window = AdaptiveWindow::of(i, count, extent);
+    for (int64_t k = window.begin; k < window.end; ++k)
+      matrix[static_cast<size_t>(k * count + i)] = 1.0f / static_cast<float>(window.end - window.begin);
+  }
+  const ValueId means = TENON_TRY(
+      layer.constant(TENON_TRY(Tensor::of<float>(DataType::f32, {extent, count}, std::span(matrix)))));
+  // The axis comes last for the product.
+  const int64_t rank = TENON_TRY(layer.need_rank(0));
+  std::vector<int64_t> perm;
+  for (int64_t i = 0; i < rank; ++i) perm.push_back(i);
+  std::swap(perm[static_cast<size_t>(axis)], perm.back());
+  const ValueId turned = TENON_TRY(layer.emit("Transpose", {x}, {{"perm", perm}}));
+  return layer.emit("Transpose", {TENON_TRY(layer.emit("MatMul", {turned, means}))}, {{"perm", perm}});
+}
+
+}  // namespace
+
+// A pool where the result's dimensions divide the operand's, else axis by axis.
 Result<void> adaptive_pool(LayerImport& layer) {
-  if (layer.output(1) != kAbsent) return LayerImport::unsupported("indices of adaptive maxima");
+  if (layer.output(1) != kAbsent && layer.host().is_read(layer.layer(), 1))
+    return LayerImport::unsupported("indices of adaptive maxima");
   const auto target = TENON_TRY(layer.constant_ints(1));
   const bool is_max = layer.op() == "MaxPool";
   if (std::ranges::all_of(target, [](int64_t size) { return size == 1; }))
@@ -143,14 +187,22 @@ Result<void> adaptive_pool(LayerImport& layer) {
   const auto dims = layer.dims_of(0);
   if (dims.size() != target.size() + 2)
     return LayerImport::unsupported("an operand whose dimensions are not declared");
+  constexpr int64_t kMost = 1 << 12;
   std::vector<int64_t> kernel;
+  bool even = true;
   for (size_t i = 0; i < target.size(); ++i) {
     const int64_t size = dims[i + 2];
-    if (target[i] < 1 || size < 1 || size % target[i] != 0)
-      return LayerImport::unsupported("windows of unequal size ({} of {} positions)", target[i], size);
+    if (target[i] < 1 || size < 1) return LayerImport::invalid("{} of {} positions", target[i], size);
+    if (target[i] > kMost || size > kMost)
+      return LayerImport::unsupported("windows of {} of {} positions", target[i], size);
+    even = even && size % target[i] == 0;
     kernel.push_back(size / target[i]);
   }
-  return layer.finish({layer.input(0)}, {{"kernel_shape", kernel}, {"strides", kernel}});
+  if (even) return layer.finish({layer.input(0)}, {{"kernel_shape", kernel}, {"strides", kernel}});
+  ValueId x = layer.input(0);
+  for (size_t i = 0; i < target.size(); ++i)
+    x = TENON_TRY(adaptive_axis(layer, x, static_cast<int64_t>(i) + 2, dims[i + 2], target[i], is_max));
+  return layer.alias(0, x);
 }
 
 // gamma, beta, data, mean, variance; from opset 5 on data comes first.
@@ -222,6 +274,15 @@ Result<void> normalize_l2(LayerImport& layer) {
   return layer.finish("Div", {x, TENON_TRY(layer.emit("Sqrt", {lifted}))});
 }
 
+// x / sqrt(sum of squares over channels + bias)
+Result<void> grn(LayerImport& layer) {
+  const ValueId x = TENON_TRY(layer.need(0));
+  const ValueId sum = TENON_TRY(layer.emit("ReduceSumSquare", {x, TENON_TRY(layer.int_vector({1}))}));
+  const ValueId lifted =
+      TENON_TRY(layer.emit("Add", {sum, TENON_TRY(layer.real_scalar(TENON_TRY(layer.real("bias"))))}));
+  return layer.finish("Div", {x, TENON_TRY(layer.emit("Sqrt", {lifted}))});
+}
+
 // data, scale [C], bias [C]
 Result<void> group_norm(LayerImport& layer) {
   const ValueId x = TENON_TRY(layer.need(0));
@@ -262,6 +323,42 @@ Result<void> matmul(LayerImport& layer) {
   if (a) left = TENON_TRY(transposed(layer, 0));
   if (b) right = TENON_TRY(transposed(layer, 1));
   return layer.finish({left, right});
+}
+
+// query, key, value, mask, scale: softmax(query · keyᵀ · scale + mask) · value. The mask may be of booleans, or say that
+// nothing is seen of what comes later.
+Result<void> attention(LayerImport& layer) {
+  const ValueId query = TENON_TRY(layer.need(0)), key = TENON_TRY(transposed(layer, 1));
+  ValueId scale = layer.input(4);
+  if (scale == kAbsent) {
+    const ValueId shape = TENON_TRY(layer.shape(query));
+    const ValueId width = TENON_TRY(
+        layer.cast(TENON_TRY(layer.emit("Gather", {shape, TENON_TRY(layer.int_scalar(-1))})), DataType::f32));
+    scale = TENON_TRY(layer.emit("Reciprocal", {TENON_TRY(layer.emit("Sqrt", {width}))}));
+  } else {
+    scale = TENON_TRY(layer.reshape(scale, {}));
+  }
+  ValueId scores = TENON_TRY(layer.emit("Mul", {TENON_TRY(layer.emit("MatMul", {query, key})), scale}));
+  const ValueId never = TENON_TRY(layer.real_scalar(-std::numeric_limits<double>::infinity()));
+  if (TENON_TRY(layer.flag("causal", false))) {
+    // Row i sees columns up to i.
+    const ValueId shape = TENON_TRY(layer.shape(scores));
+    const auto numbers = [&](int64_t axis, int64_t added) -> Result<ValueId> {
+      const ValueId count = TENON_TRY(layer.emit("Gather", {shape, TENON_TRY(layer.int_scalar(axis))}));
+      const ValueId line = TENON_TRY(
+          layer.emit("Range", {TENON_TRY(layer.int_scalar(0)), count, TENON_TRY(layer.int_scalar(1))}));
+      return layer.emit("Unsqueeze", {line, TENON_TRY(layer.int_vector({added}))});
+    };
+    const ValueId later =
+        TENON_TRY(layer.emit("Greater", {TENON_TRY(numbers(-1, 0)), TENON_TRY(numbers(-2, 1))}));
+    scores = TENON_TRY(layer.emit("Where", {later, never, scores}));
+  } else if (layer.has_input(3)) {
+    scores = layer.element(3) == DataType::boolean
+                 ? TENON_TRY(layer.emit("Where", {layer.input(3), scores, never}))
+                 : TENON_TRY(layer.emit("Add", {scores, layer.input(3)}));
+  }
+  const ValueId weights = TENON_TRY(layer.emit("Softmax", {scores}, {{"axis", int64_t{-1}}}));
+  return layer.finish("MatMul", {weights, TENON_TRY(layer.need(2))});
 }
 
 namespace {

@@ -47,6 +47,12 @@ Result<void> divide(LayerImport& layer) {
   return layer.finish("Div", {TENON_TRY(layer.emit("Sub", {inputs[0], rest})), inputs[1]});
 }
 
+Result<void> bit_shift(LayerImport& layer) {
+  const bool left = layer.layer().type == "BitwiseLeftShift";
+  return layer.finish(TENON_TRY(broadcast_operands(layer)),
+                      {{"direction", std::string(left ? "LEFT" : "RIGHT")}});
+}
+
 Result<void> mod(LayerImport& layer) {
   return layer.finish("Mod", TENON_TRY(broadcast_operands(layer)), {{"fmod", int64_t{1}}});
 }
@@ -359,9 +365,26 @@ Result<void> gather(LayerImport& layer) {
   int64_t batch = TENON_TRY(layer.integer("batch_dims", 0));
   if (batch < 0) batch += TENON_TRY(layer.need_rank(1));
   if (batch == 0) return layer.finish({data, indices}, {{"axis", axis}});
-  if (axis != batch) return LayerImport::unsupported("axis {} behind batch_dims {}", axis, batch);
+  const int64_t rank = TENON_TRY(layer.need_rank(0)), of_indices = TENON_TRY(layer.need_rank(1));
+  const int64_t from = TENON_TRY(LayerImport::positive_axis(axis, rank));
+  if (batch < 0 || batch > from || batch > of_indices) return LayerImport::invalid("batch_dims {}", batch);
   const ValueId tuples = TENON_TRY(layer.emit("Unsqueeze", {indices, TENON_TRY(layer.int_vector({-1}))}));
-  return layer.finish("GatherND", {data, tuples}, {{"batch_dims", batch}});
+  if (from == batch) return layer.finish("GatherND", {data, tuples}, {{"batch_dims", batch}});
+  // The axis is brought next to the batch, and what was between them behind the indices' own axes after.
+  const int64_t own = of_indices - batch, between = from - batch;
+  std::vector<int64_t> there, back;
+  for (int64_t i = 0; i < batch; ++i) there.push_back(i);
+  there.push_back(from);
+  for (int64_t i = batch; i < rank; ++i) {
+    if (i != from) there.push_back(i);
+  }
+  for (int64_t i = 0; i < batch; ++i) back.push_back(i);
+  for (int64_t i = 0; i < between; ++i) back.push_back(batch + own + i);
+  for (int64_t i = 0; i < own; ++i) back.push_back(batch + i);
+  for (int64_t i = batch + own + between; i < rank + own - 1; ++i) back.push_back(i);
+  const ValueId turned = TENON_TRY(layer.emit("Transpose", {data}, {{"perm", there}}));
+  const ValueId found = TENON_TRY(layer.emit("GatherND", {turned, tuples}, {{"batch_dims", batch}}));
+  return layer.finish("Transpose", {found}, {{"perm", back}});
 }
 
 Result<void> gather_elements(LayerImport& layer) {
@@ -395,6 +418,13 @@ Result<void> scatter_nd(LayerImport& layer) {
 }
 
 Result<void> pad(LayerImport& layer) {
+  if (const std::string_view mode = layer.text("pad_mode"); mode == "symmetric" || mode == "SYMMETRIC") {
+    const auto begin = TENON_TRY(layer.constant_ints(1)), end = TENON_TRY(layer.constant_ints(2));
+    if (begin.size() != end.size()) return LayerImport::invalid("pads_begin and pads_end differ in length");
+    std::vector<int64_t> pairs;
+    for (size_t i = 0; i < begin.size(); ++i) pairs.insert(pairs.end(), {begin[i], end[i]});
+    return layer.alias(0, TENON_TRY(layer.mirrored(TENON_TRY(layer.need(0)), pairs, true)));
+  }
   static constexpr LayerImport::Word kWords[] = {
       {"constant", "constant"}, {"edge", "edge"}, {"reflect", "reflect"}};
   const ValueId begin = TENON_TRY(layer.as_i64(TENON_TRY(layer.need(1)))),

@@ -315,7 +315,8 @@ Result<Walk::Needs> Walk::step_operator(const Task& task) {
   if (e.prefix.empty()) ++summary_.operators[std::string(def.op)];
   std::vector<ValueId> inputs;
   for (const Task& need : needs) inputs.push_back(*find(need));
-  NodeImport node(e.scope->builder, def, e.environment, row->target, std::move(inputs), source_of(task));
+  NodeImport node(e.scope->builder, folding_, def, e.environment, row->target, std::move(inputs),
+                  source_of(task));
   TENON_TRY(row->rule(node));
   for (uint32_t port = 0; port < node.results().size(); ++port)
     define(e, {task.ref.node, port}, node.results()[port]);

@@ -129,6 +129,7 @@ class Walk {
   ReadVariable read_variable_;
   ModelSummary& summary_;
   uint64_t fill_budget_;
+  ConstantFolding folding_;
   uint64_t nodes_seen_ = 0;
   std::deque<Scope> scopes_;
   std::deque<Evaluation> evaluations_;

@@ -109,6 +109,10 @@ Result<ValueId> NodeImport::emit(std::string_view op, std::vector<ValueId> input
 Result<std::vector<ValueId>> NodeImport::emit_many(std::string_view op, std::vector<ValueId> inputs,
                                                    size_t outputs, kernels::Attributes attributes) {
   const auto row = kernels::find_op(op);
+  if (row && outputs == 1) {
+    if (auto known = folding_.result(builder(), *row, inputs, attributes))
+      return std::vector{TENON_TRY(constant(*std::move(known)))};
+  }
   std::vector<ValueId> ids;
   for (size_t i = 0; i < outputs; ++i) ids.push_back(builder().add_value({}));
   if (row) {

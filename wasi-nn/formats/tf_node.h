@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "wasi-nn/formats/constant_folding.h"
 #include "wasi-nn/formats/emitter.h"
 #include "wasi-nn/formats/tf_proto.h"
 
@@ -17,9 +18,12 @@ using AttributeEnvironment = const std::vector<AttrEntry>*;
 
 class NodeImport : public Emitter {
  public:
-  NodeImport(kernels::GraphBuilder& builder, const NodeDef& def, AttributeEnvironment environment,
-             std::string_view target, std::vector<ValueId> inputs, kernels::Source source)
+  // `folding` is the import's own and outlives the node.
+  NodeImport(kernels::GraphBuilder& builder, ConstantFolding& folding, const NodeDef& def,
+             AttributeEnvironment environment, std::string_view target, std::vector<ValueId> inputs,
+             kernels::Source source)
       : Emitter(builder, std::move(source)),
+        folding_(folding),
         def_(def),
         environment_(environment),
         target_(target),
@@ -56,7 +60,7 @@ class NodeImport : public Emitter {
   const std::vector<ValueId>& results() const { return results_; }
 
   // As the Emitter's, but what follows of the results' types from those of the operands is declared too, because rules of
-  // later nodes ask for ranks.
+  // later nodes ask for ranks; and results of small integer constants are constants, because they ask for axes.
   Result<ValueId> emit(std::string_view op, std::vector<ValueId> inputs, kernels::Attributes attributes = {});
   Result<std::vector<ValueId>> emit_many(std::string_view op, std::vector<ValueId> inputs, size_t outputs,
                                          kernels::Attributes attributes = {});
@@ -80,6 +84,7 @@ class NodeImport : public Emitter {
                                 kernels::Attributes attributes = {});
 
  private:
+  ConstantFolding& folding_;
   const NodeDef& def_;
   AttributeEnvironment environment_;
   std::string_view target_;

@@ -1,5 +1,6 @@
 // Rules of TensorFlow's element-wise operators, reductions and matrix products.
 #include <cmath>
+#include <numbers>
 
 #include "wasi-nn/formats/tf_rules.h"
 #include "wasi-nn/formats/tf_tensor.h"
@@ -151,6 +152,36 @@ Result<void> select(NodeImport& node) {
   }
   return node.result(node.emit("Where", {condition, node.input(1), node.input(2)}));
 }
+
+// atan(y / x) in the half plane of x > 0, half a turn further elsewhere; an angle of 0 / 0 is 0.
+Result<void> atan2(NodeImport& node) {
+  const ValueId y = node.input(0), x = node.input(1);
+  const auto number = [&](double value) { return node.scalar_like(x, value); };
+  const ValueId zero = TENON_TRY(number(0));
+  const ValueId slope = TENON_TRY(node.emit("Atan", {TENON_TRY(node.emit("Div", {y, x}))}));
+  const ValueId below = TENON_TRY(node.emit("Less", {y, zero}));
+  const ValueId turn = TENON_TRY(
+      node.emit("Where", {below, TENON_TRY(number(-std::numbers::pi)), TENON_TRY(number(std::numbers::pi))}));
+  const ValueId behind = TENON_TRY(node.emit("Less", {x, zero}));
+  const ValueId added = TENON_TRY(node.emit("Where", {behind, turn, zero}));
+  const ValueId angle = TENON_TRY(node.emit("Add", {slope, added}));
+  const ValueId nowhere = TENON_TRY(
+      node.emit("And", {TENON_TRY(node.emit("Equal", {x, zero})), TENON_TRY(node.emit("Equal", {y, zero}))}));
+  return node.result(node.emit("Where", {nowhere, zero, angle}));
+}
+
+// How many of the sorted numbers, the last axis of operand 0, come before each of operand 1.
+static Result<void> count_before(NodeImport& node, std::string_view comparison) {
+  const ValueId sorted = TENON_TRY(node.unsqueeze(node.input(0), {-2}));
+  const ValueId wanted = TENON_TRY(node.unsqueeze(node.input(1), {-1}));
+  const ValueId before = TENON_TRY(node.emit(comparison, {sorted, wanted}));
+  const DataType type = TENON_TRY(node.type_attr("out_type", TfType::kInt32));
+  return node.result(node.emit("ReduceSum",
+                               {TENON_TRY(node.cast(before, type)), TENON_TRY(node.int_vector({-1}))},
+                               {{"keepdims", int64_t{0}}}));
+}
+Result<void> lower_bound(NodeImport& node) { return count_before(node, "Less"); }
+Result<void> upper_bound(NodeImport& node) { return count_before(node, "LessOrEqual"); }
 
 // Dimensions as operand 1; none of them means nothing is reduced.
 Result<void> reduce(NodeImport& node) {

@@ -1,5 +1,9 @@
 // Rules of TensorFlow's convolutions, pools and what else belongs to images. The kernels have channels first: data with
 // channels last are transposed before and back after, which the layout pass takes out again.
+#include <algorithm>
+#include <cmath>
+
+#include "wasi-nn/formats/image_patches.h"
 #include "wasi-nn/formats/tf_rules.h"
 
 namespace tenon::nn::tf::rules {
@@ -229,31 +233,91 @@ static Result<void> blocks(NodeImport& node) {
 Result<void> depth_to_space(NodeImport& node) { return blocks(node); }
 Result<void> space_to_depth(NodeImport& node) { return blocks(node); }
 
+namespace {
+
+// TensorFlow's cubic interpolation along one axis as a matrix [out, in]: it rounds positions between pixels to 1/1024.
+struct CubicAxis {
+  int64_t in, out;
+  bool corners, centres;
+
+  Result<kernels::Tensor> matrix() const {
+    std::vector<float> values(static_cast<size_t>(in * out), 0.0f);
+    const float scale = corners && out > 1 ? static_cast<float>(in - 1) / static_cast<float>(out - 1)
+                                           : static_cast<float>(in) / static_cast<float>(out);
+    for (int64_t row = 0; row < out; ++row) {
+      const auto at = static_cast<float>(row);
+      const float place = centres ? (at + 0.5f) * scale - 0.5f : at * scale;
+      const float low = std::floor(place);
+      const float part = std::nearbyint((place - low) * 1024) / 1024;
+      const float weights[] = {far(part), near(part), near(1 - part), far(1 - part)};
+      float sum = 0;
+      for (int64_t k = 0; k < 4; ++k) sum += is_inside(low, k) ? weights[k] : 0.0f;
+      for (int64_t k = 0; k < 4; ++k) {
+        // With centres on centres pixels outside of the image count nothing, else they are the edge's.
+        if (centres && !is_inside(low, k)) continue;
+        const int64_t column = std::clamp(static_cast<int64_t>(low) - 1 + k, int64_t{0}, in - 1);
+        values[static_cast<size_t>(row * in + column)] += centres ? weights[k] / sum : weights[k];
+      }
+    }
+    return kernels::Tensor::of<float>(DataType::f32, {out, in}, std::span(values));
+  }
+
+ private:
+  bool is_inside(float low, int64_t k) const {
+    const int64_t column = static_cast<int64_t>(low) - 1 + k;
+    return column >= 0 && column < in;
+  }
+  float a() const { return centres ? -0.5f : -0.75f; }
+  // Weight of a pixel less than one away, and of one between one and two away (`x` + 1).
+  float near(float x) const { return ((a() + 2) * x - (a() + 3)) * x * x + 1; }
+  float far(float x) const {
+    const float y = x + 1;
+    return ((a() * y - 5 * a()) * y + 8 * a()) * y - 4 * a();
+  }
+};
+
+// Both axes by their matrices.
+Result<void> resize_cubic(NodeImport& node, bool corners, bool centres) {
+  const ImageFormat format{true, 4};
+  constexpr int64_t kMost = 1 << 14;
+  const auto dims = node.known_dims(node.input(0));
+  const auto sizes = node.constant_ints(1);
+  if (!dims || !sizes) return NodeImport::unsupported("cubic interpolation between sizes that are not known");
+  if (dims->size() != 4 || sizes->size() != 2)
+    return NodeImport::invalid("an image of rank {}", dims->size());
+  ValueId x = TENON_TRY(channels_first(node, TENON_TRY(node.cast(node.input(0), DataType::f32)), format));
+  for (const size_t i : {1u, 0u}) {  // width first
+    const CubicAxis axis{(*dims)[i + 1], (*sizes)[i], corners, centres};
+    if (axis.in < 1 || axis.out < 1 || axis.in > kMost || axis.out > kMost)
+      return NodeImport::invalid("{} rows from {}", axis.out, axis.in);
+    const ValueId matrix = TENON_TRY(node.constant(TENON_TRY(axis.matrix())));
+    x = i == 0 ? TENON_TRY(node.emit("MatMul", {matrix, x}))
+               : TENON_TRY(node.emit("MatMul", {x, TENON_TRY(node.transpose(matrix, {1, 0}))}));
+  }
+  return node.result(channels_back(node, x, format));
+}
+
+}  // namespace
+
 // Where a pixel of the result lies in the image: corners on corners, centres on centres, or neither.
 Result<void> resize(NodeImport& node) {
   const ImageFormat format{true, 4};
   const bool corners = TENON_TRY(node.bool_attr("align_corners", false));
   const bool centres = TENON_TRY(node.bool_attr("half_pixel_centers", false));
+  if (node.def().op == "ResizeBicubic") return resize_cubic(node, corners, centres);
+  const bool nearest = node.def().op == "ResizeNearestNeighbor";
   Attributes attributes{{"axes", std::vector<int64_t>{2, 3}},
                         {"coordinate_transformation_mode", std::string(corners   ? "align_corners"
                                                                        : centres ? "half_pixel"
-                                                                                 : "asymmetric")}};
-  if (node.def().op == "ResizeNearestNeighbor") {
-    attributes.push_back({"mode", std::string("nearest")});
+                                                                                 : "asymmetric")},
+                        {"mode", std::string(nearest ? "nearest" : "linear")}};
+  if (nearest)
     attributes.push_back({"nearest_mode", std::string(corners || centres ? "round_prefer_ceil" : "floor")});
-  } else if (node.def().op == "ResizeBicubic") {
-    attributes.push_back({"mode", std::string("cubic")});
-    attributes.push_back({"cubic_coeff_a", centres ? -0.5f : -0.75f});
-    attributes.push_back({"exclude_outside", int64_t{centres}});
-  } else {
-    attributes.push_back({"mode", std::string("linear")});
-  }
   const ValueId x = TENON_TRY(channels_first(node, node.input(0), format));
   const auto y =
       node.emit("Resize", {x, kAbsent, kAbsent, TENON_TRY(node.integers(1))}, std::move(attributes));
   const ValueId back = TENON_TRY(channels_back(node, y, format));
   // Interpolation gives floats, whatever the image is made of.
-  const bool nearest = node.def().op == "ResizeNearestNeighbor";
   return node.result(nearest ? Result<ValueId>(back) : node.cast(back, DataType::f32));
 }
 
@@ -269,7 +333,8 @@ Result<void> crop_and_resize(NodeImport& node) {
   return node.result(channels_back(node, y, format));
 }
 
-// Operands: boxes [n, 4], scores [n], number of results, then thresholds, which the first form has as an attribute.
+// Operands: boxes [n, 4], scores [n], number of results, then thresholds, which the first form has as an attribute; two
+// forms can fill up with zeros.
 Result<void> non_max_suppression(NodeImport& node) {
   const ValueId boxes = TENON_TRY(node.unsqueeze(node.input(0), {0}));
   const ValueId scores = TENON_TRY(node.unsqueeze(node.input(1), {0, 1}));
@@ -280,20 +345,40 @@ Result<void> non_max_suppression(NodeImport& node) {
     overlap = TENON_TRY(
         node.constant(TENON_TRY(kernels::Tensor::of<float>(DataType::f32, {}, std::span(&threshold, 1)))));
   }
-  if (TENON_TRY(node.bool_attr("pad_to_max_output_size", false)))
-    return NodeImport::unsupported("padded results");
-  const bool soft = node.def().op == "NonMaxSuppressionV5";
-  if (soft && node.constant_number(5) != 0.0)
-    return NodeImport::unsupported("lowering scores (soft_nms_sigma)");
+  const bool has_scores = node.def().op == "NonMaxSuppressionV5";
+  const auto sigma = has_scores ? node.constant_number(5) : std::optional(0.0);
+  if (sigma != 0.0) return NodeImport::unsupported("lowering scores (soft_nms_sigma)");
   std::vector<ValueId> operands{boxes, scores, most, TENON_TRY(node.cast(overlap, DataType::f32))};
   if (node.input(4) != kAbsent) operands.push_back(TENON_TRY(node.cast(node.input(4), DataType::f32)));
-  const ValueId rows = TENON_TRY(node.emit("NonMaxSuppression", std::move(operands)));
+  const ValueId found = TENON_TRY(node.emit("NonMaxSuppression", std::move(operands)));
   const ValueId column =
-      TENON_TRY(node.emit("Gather", {rows, TENON_TRY(node.int_scalar(2))}, {{"axis", int64_t{1}}}));
-  const ValueId indices = TENON_TRY(node.cast(column, DataType::i32));
-  TENON_TRY(node.result(indices));
-  if (soft) TENON_TRY(node.result(node.emit("Gather", {node.input(1), column})));
-  return node.result(node.cast(TENON_TRY(node.emit("Size", {column})), DataType::i32));
+      TENON_TRY(node.emit("Gather", {found, TENON_TRY(node.int_scalar(2))}, {{"axis", int64_t{1}}}));
+  const ValueId count = TENON_TRY(node.emit("Size", {column}));
+  const bool fills = TENON_TRY(node.bool_attr("pad_to_max_output_size", false));
+  const auto result = [&](ValueId list) -> Result<void> {
+    if (!fills) return node.result(list);
+    const ValueId missing = TENON_TRY(
+        node.emit("Sub", {TENON_TRY(node.reshape(most, {1})), TENON_TRY(node.reshape(count, {1}))}));
+    const ValueId pads = TENON_TRY(node.concat({TENON_TRY(node.int_vector({0})), missing}, 0));
+    return node.result(node.emit("Pad", {list, pads}));
+  };
+  TENON_TRY(result(TENON_TRY(node.cast(column, DataType::i32))));
+  if (has_scores) TENON_TRY(result(TENON_TRY(node.emit("Gather", {node.input(1), column}))));
+  return node.result(node.cast(count, DataType::i32));
+}
+
+// [N, H, W, C] → [N, H', W', kh * kw * C]: the pixels below a window that moves.
+Result<void> extract_image_patches(NodeImport& node) {
+  const ImageFormat format{true, 4};
+  const auto list = [&](std::string_view name) -> Result<std::vector<int64_t>> {
+    return format.spatial(TENON_TRY(node.ints_attr(name)), name);
+  };
+  PatchWindow window{TENON_TRY(list("ksizes")), TENON_TRY(list("strides")), TENON_TRY(list("rates")),
+                     TENON_TRY(node.string_attr("padding", "VALID")) == "SAME"
+                         ? PatchWindow::Padding::same_upper
+                         : PatchWindow::Padding::valid};
+  const ValueId x = TENON_TRY(channels_first(node, node.input(0), format));
+  return node.result(channels_back(node, node.concat(TENON_TRY(patches(node, x, window)), 1), format));
 }
 
 }  // namespace tenon::nn::tf::rules

@@ -30,7 +30,7 @@ Result<void> expand_dims(NodeImport& node) {
 
 Result<void> transpose(NodeImport& node) {
   const auto perm = node.constant_ints(1);
-  if (!perm) return NodeImport::unsupported("the permutation must be constant");
+  if (!perm) return NodeImport::unsupported("a permutation that depends on data");
   return node.result(node.transpose(node.input(0), *perm));
 }
 
@@ -46,25 +46,7 @@ Result<void> concat_old(NodeImport& node) {
 }
 Result<void> parallel_concat(NodeImport& node) { return node.result(node.concat(node.inputs(), 0)); }
 
-// Known numbers become a known vector: subscripts and strides are often spelled so.
-static Result<std::optional<ValueId>> known_vector(NodeImport& node) {
-  const DataType type = node.element_type(node.input(0));
-  std::vector<int64_t> values;
-  for (size_t i = 0; i < node.input_count(); ++i) {
-    const Tensor* tensor = node.constant(node.input(i));
-    const auto numbers = node.constant_ints(i);
-    if (!numbers || !tensor->dims().empty() || tensor->type() != type) return std::nullopt;
-    values.push_back((*numbers)[0]);
-  }
-  if (type == DataType::i64) return TENON_TRY(node.int_vector(values));
-  if (type != DataType::i32) return std::nullopt;
-  const std::vector<int32_t> narrow(values.begin(), values.end());
-  const kernels::Dims dims{static_cast<int64_t>(narrow.size())};
-  return TENON_TRY(node.constant(TENON_TRY(Tensor::of<int32_t>(type, dims, std::span(narrow)))));
-}
-
 Result<void> pack(NodeImport& node) {
-  if (const auto known = TENON_TRY(known_vector(node))) return node.result(*known);
   const int64_t axis = TENON_TRY(node.int_attr("axis", 0));
   std::vector<ValueId> parts;
   for (const ValueId id : node.inputs()) parts.push_back(TENON_TRY(node.unsqueeze(id, {axis})));
@@ -305,10 +287,16 @@ static Result<void> filled_like(NodeImport& node, double value) {
 Result<void> zeros_like(NodeImport& node) { return filled_like(node, 0); }
 Result<void> ones_like(NodeImport& node) { return filled_like(node, 1); }
 
+// Declared dimensions are known at load: axes and sizes are often computed from them.
+static Result<ValueId> shape_vector(NodeImport& node, ValueId id) {
+  const auto dims = node.known_dims(id);
+  return dims ? node.int_vector(*dims) : node.emit("Shape", {id});
+}
+
 Result<void> shape_of(NodeImport& node) {
   const DataType type = TENON_TRY(node.type_attr("out_type", TfType::kInt32));
   for (const ValueId id : node.inputs()) {
-    TENON_TRY(node.result(node.cast(TENON_TRY(node.emit("Shape", {id})), type)));
+    TENON_TRY(node.result(node.cast(TENON_TRY(shape_vector(node, id)), type)));
   }
   return {};
 }
@@ -319,6 +307,8 @@ Result<void> size_of(NodeImport& node) {
 }
 
 Result<void> rank_of(NodeImport& node) {
+  if (const auto rank = node.rank(node.input(0)))
+    return node.result(node.cast(TENON_TRY(node.int_scalar(static_cast<int64_t>(*rank))), DataType::i32));
   const ValueId shape = TENON_TRY(node.emit("Shape", {node.input(0)}));
   return node.result(node.cast(TENON_TRY(node.emit("Size", {shape})), DataType::i32));
 }
@@ -344,16 +334,14 @@ Result<void> pad(NodeImport& node) {
   return node.result(node.emit("Pad", std::move(operands)));
 }
 
-// SYMMETRIC repeats the edge itself, which the kernels' mirror does not: with pads of at most one row both are plain.
+// SYMMETRIC repeats the edge itself, which the kernels' mirror does not.
 Result<void> mirror_pad(NodeImport& node) {
   const std::string_view mode = TENON_TRY(node.string_attr("mode", "REFLECT"));
-  const ValueId pads = TENON_TRY(pads_of(node));
-  if (mode == "REFLECT")
-    return node.result(node.emit("Pad", {node.input(0), pads}, {{"mode", std::string("reflect")}}));
-  const auto widths = node.constant_ints(1);
-  const bool narrow = widths && std::ranges::all_of(*widths, [](int64_t width) { return width <= 1; });
-  if (!narrow) return NodeImport::unsupported("mode {} with more than one row", mode);
-  return node.result(node.emit("Pad", {node.input(0), pads}, {{"mode", std::string("edge")}}));
+  const auto pairs = node.constant_ints(1);
+  if (mode == "SYMMETRIC" && pairs) return node.result(node.mirrored(node.input(0), *pairs, true));
+  if (mode == "SYMMETRIC") return NodeImport::unsupported("mode SYMMETRIC with paddings that are computed");
+  return node.result(
+      node.emit("Pad", {node.input(0), TENON_TRY(pads_of(node))}, {{"mode", std::string("reflect")}}));
 }
 
 Result<void> gather(NodeImport& node) {
@@ -385,6 +373,35 @@ Result<void> scatter_nd(NodeImport& node) {
       node.emit("Expand", {TENON_TRY(node.scalar_like(node.input(1), 0)), TENON_TRY(node.integers(2))}));
   return node.result(node.emit("ScatterND", {zeros, TENON_TRY(node.to_i64(node.input(0))), node.input(1)},
                                {{"reduction", std::string("add")}}));
+}
+
+// data, the segment of each row, how many segments there are. Rows of negative segments count nowhere: they go to a segment
+// behind the last, which is cut off.
+Result<void> segment_sum(NodeImport& node) {
+  const auto rank = node.rank(node.input(1));
+  if (rank != 1u) return NodeImport::unsupported("segments that are no vector");
+  const ValueId segments = TENON_TRY(node.to_i64(node.input(1)));
+  const ValueId count = TENON_TRY(node.reshape(TENON_TRY(node.integers(2)), {1}));
+  const ValueId negative = TENON_TRY(node.emit("Less", {segments, TENON_TRY(node.int_scalar(0))}));
+  const ValueId places = TENON_TRY(node.emit("Where", {negative, count, segments}));
+  const ValueId row = TENON_TRY(node.part(TENON_TRY(node.emit("Shape", {node.input(0)})), 1, kEnd));
+  const ValueId rows = TENON_TRY(node.emit("Add", {count, TENON_TRY(node.int_vector({1}))}));
+  const ValueId zeros = TENON_TRY(node.emit(
+      "Expand", {TENON_TRY(node.scalar_like(node.input(0), 0)), TENON_TRY(node.concat({rows, row}, 0))}));
+  const ValueId sums =
+      TENON_TRY(node.emit("ScatterND", {zeros, TENON_TRY(node.unsqueeze(places, {-1})), node.input(0)},
+                          {{"reduction", std::string("add")}}));
+  return node.result(
+      node.emit("Slice", {sums, TENON_TRY(node.int_vector({0})), count, TENON_TRY(node.int_vector({0}))}));
+}
+
+// In the order of their first occurrence, and for each element which it is.
+Result<void> unique(NodeImport& node) {
+  const DataType type = TENON_TRY(node.type_attr("out_idx", TfType::kInt32));
+  const auto found = TENON_TRY(node.emit_many("Unique", {node.input(0)}, 3, {{"sorted", int64_t{0}}}));
+  TENON_TRY(node.result(found[0]));
+  node.declare(found[2], kernels::ValueType::unranked(DataType::i64));
+  return node.result(node.cast(found[2], type));
 }
 
 static Result<void> scatter_into(NodeImport& node, std::string reduction) {

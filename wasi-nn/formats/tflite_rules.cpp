@@ -389,28 +389,9 @@ Result<void> pad(Node& n) {
 Result<void> mirror_pad(Node& n) {
   TENON_TRY(n.needs(2));
   n.move_codes();
-  const auto amounts = TENON_TRY(n.integers(1));
-  ValueId x = TENON_TRY(n.operand(0));
+  const auto pairs = TENON_TRY(n.integers(1));
   const bool symmetric = n.small(option::first) == 1;
-  for (size_t axis = 0; 2 * axis + 1 < amounts.size(); ++axis) {
-    const int64_t before = amounts[2 * axis], after = amounts[2 * axis + 1];
-    if (before < 0 || after < 0) return Node::invalid("a padding of {} and {}", before, after);
-    if (before == 0 && after == 0) continue;
-    const ValueId axes = TENON_TRY(n.int_vector({static_cast<int64_t>(axis)}));
-    const auto mirrored = [&](int64_t first, int64_t end) {
-      return [&, first, end]() -> Result<ValueId> {
-        return n.emit("Slice", {x, TENON_TRY(n.int_vector({first})), TENON_TRY(n.int_vector({end})), axes,
-                                TENON_TRY(n.int_vector({-1}))});
-      }();
-    };
-    const int64_t skip = symmetric ? 0 : 1;
-    std::vector<ValueId> parts;
-    if (before > 0) parts.push_back(TENON_TRY(mirrored(before - 1 + skip, skip == 0 ? kBeforeFirst : 0)));
-    parts.push_back(x);
-    if (after > 0) parts.push_back(TENON_TRY(mirrored(-1 - skip, -1 - skip - after)));
-    x = TENON_TRY(n.emit("Concat", parts, {{"axis", static_cast<int64_t>(axis)}}));
-  }
-  return n.finish(x);
+  return n.finish(TENON_TRY(n.mirrored(TENON_TRY(n.operand(0)), pairs, symmetric)));
 }
 
 Result<void> slice(Node& n) {
