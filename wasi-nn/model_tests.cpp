@@ -85,6 +85,7 @@ Result<std::optional<std::string>> run_case(kernels::Context& context, const Mod
   TENON_TRY(set_inputs(context, one));
   TENON_TRY(context.compute());
   const auto& edges = context.model().outputs();
+  std::string lines;
   for (size_t k = 0; k < one.outputs.size(); ++k) {
     const CaseTensor& output = one.outputs[k];
     const size_t index = TENON_TRY(find_edge(edges, output, k));
@@ -92,11 +93,10 @@ Result<std::optional<std::string>> run_case(kernels::Context& context, const Mod
     const Value actual = TENON_TRY(context.get_output_value(index));
     Tolerance own = tolerance;
     own.atol = std::max({own.atol, output.step, step_of(context.model().graph(), index)});
-    if (auto off = difference(actual, expected, own)) {
-      return fmt::format("output '{}': {}", edges[index].name, *off);
-    }
+    if (auto off = difference(actual, expected, own))
+      lines += fmt::format("{}output '{}': {}", lines.empty() ? "" : "; ", edges[index].name, *off);
   }
-  return std::nullopt;
+  return lines.empty() ? std::nullopt : std::optional(std::move(lines));
 }
 
 // The case on the model without its declared input shapes.

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-# Tenon against ONNX Runtime on the same models, in the same run, alternating: medians in ms for each number of threads.
-# onnxruntime comes from a virtual environment outside of the repository (pip install onnxruntime numpy).
-# usage: compare.py TENON MODEL.onnx… [--threads 1,2] [--runs N] [--json FILE]
+# Tenon against the runtime that a model's file belongs to, on the same models, in the same run, alternating: medians in ms
+# for each number of threads. The runtimes come from a virtual environment outside of the repository
+# (pip install numpy onnxruntime openvino ai-edge-litert); a model whose runtime is not there is measured in Tenon alone.
+# usage: compare.py TENON MODEL… [--threads 1,2] [--runs N] [--json FILE]
 import argparse
 import json
+import os
 import statistics
 import subprocess
+import sys
 import time
 
 
@@ -14,7 +17,14 @@ def tenon_run(program, model, threads, runs):
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
 
 
-def runtime_run(model, threads, runs):
+def random_tensor(shape, dtype):
+    import numpy as np
+
+    return np.random.default_rng(1).random([d if isinstance(d, int) and d > 0 else 1 for d in shape]).astype(dtype)
+
+
+# Each loads a model and returns what runs one inference.
+def onnxruntime(model, threads):
     import numpy as np
     import onnxruntime as ort
 
@@ -22,22 +32,80 @@ def runtime_run(model, threads, runs):
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    start = time.perf_counter()
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    load = time.perf_counter() - start
     types = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int64)": np.int64}
-    feeds = {}
-    for i in session.get_inputs():
-        shape = [d if isinstance(d, int) else 1 for d in i.shape]
-        feeds[i.name] = np.random.default_rng(1).random(shape).astype(types[i.type])
+    feeds = {i.name: random_tensor(i.shape, types[i.type]) for i in session.get_inputs()}
+    return lambda: session.run(None, feeds)
+
+
+def openvino(model, threads):
+    import openvino as ov
+
+    # Results of the same precision as ours.
+    how = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    compiled = ov.Core().compile_model(model, "CPU", how)
+    request = compiled.create_infer_request()
+    feeds = {i: random_tensor(list(i.partial_shape.get_min_shape()), i.element_type.to_dtype()) for i in compiled.inputs}
+    return lambda: request.infer(feeds)
+
+
+def litert(model, threads):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model, num_threads=threads)
+    interpreter.allocate_tensors()
+    feeds = [(i["index"], random_tensor(i["shape"].tolist(), i["dtype"])) for i in interpreter.get_input_details()]
+
+    def run():
+        for index, value in feeds:
+            interpreter.set_tensor(index, value)
+        interpreter.invoke()
+        for output in interpreter.get_output_details():
+            interpreter.get_tensor(output["index"])
+
+    return run
+
+
+RUNTIMES = {".onnx": onnxruntime, ".xml": openvino, ".tflite": litert}
+
+
+def runtime_run(runtime, model, threads, runs):
+    start = time.perf_counter()
+    run = runtime(model, threads)
+    load = time.perf_counter() - start
     for _ in range(max(5, runs // 10)):
-        session.run(None, feeds)
+        run()
     times = []
     for _ in range(runs):
         start = time.perf_counter()
-        session.run(None, feeds)
+        run()
         times.append(time.perf_counter() - start)
     return {"median_ms": statistics.median(times) * 1e3, "load_ms": load * 1e3}
+
+
+def measure(arguments, model, threads):
+    runtime = RUNTIMES.get(os.path.splitext(model)[1])
+    ours, theirs = [], []
+    for _ in range(arguments.rounds):
+        ours.append(tenon_run(arguments.tenon, model, threads, arguments.runs))
+        try:
+            if runtime:
+                theirs.append(runtime_run(runtime, model, threads, arguments.runs))
+        except ImportError as error:
+            print(f"{error}: not compared", file=sys.stderr)
+            runtime = None
+    row = {"model": model, "threads": threads}
+    for name, results in (("tenon", ours), (runtime.__name__ if runtime else "", theirs)):
+        if results:
+            row[f"{name}_ms"] = statistics.median(r["median_ms"] for r in results)
+            row[f"{name}_load_ms"] = statistics.median(r["load_ms"] for r in results)
+    line = f"{model.split('/')[-2]:42} {threads} threads: tenon {row['tenon_ms']:8.3f} ms"
+    if theirs:
+        other = row[f"{runtime.__name__}_ms"]
+        line += f", {runtime.__name__} {other:8.3f} ms, ratio {row['tenon_ms'] / other:.2f}"
+        line += f"; load {row['tenon_load_ms']:.0f} and {row[runtime.__name__ + '_load_ms']:.0f} ms"
+    print(line, flush=True)
+    return row
 
 
 def main():
@@ -49,28 +117,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json")
     arguments = parser.parse_args()
-    rows = []
-    for model in arguments.models:
-        for threads in map(int, arguments.threads.split(",")):
-            ours, theirs = [], []
-            for _ in range(arguments.rounds):
-                ours.append(tenon_run(arguments.tenon, model, threads, arguments.runs))
-                theirs.append(runtime_run(model, threads, arguments.runs))
-            row = {
-                "model": model,
-                "threads": threads,
-                "tenon_ms": statistics.median(r["median_ms"] for r in ours),
-                "onnxruntime_ms": statistics.median(r["median_ms"] for r in theirs),
-                "tenon_load_ms": statistics.median(r["load_ms"] for r in ours),
-                "onnxruntime_load_ms": statistics.median(r["load_ms"] for r in theirs),
-            }
-            rows.append(row)
-            print(
-                f"{model.split('/')[-2]:40} {threads} threads: tenon {row['tenon_ms']:8.3f} ms, "
-                f"onnxruntime {row['onnxruntime_ms']:8.3f} ms, ratio {row['tenon_ms'] / row['onnxruntime_ms']:.2f}; "
-                f"load {row['tenon_load_ms']:.0f} and {row['onnxruntime_load_ms']:.0f} ms",
-                flush=True,
-            )
+    rows = [measure(arguments, model, threads) for model in arguments.models
+            for threads in map(int, arguments.threads.split(","))]
     if arguments.json:
         with open(arguments.json, "w") as out:
             json.dump(rows, out, indent=2)

@@ -161,7 +161,7 @@ def images(folder):
         size = [9, 5]
         raw = tf.raw_ops
         half, old, corners = {"half_pixel_centers": True}, {}, {"align_corners": True}
-        chosen, best = tf.image.non_max_suppression_with_scores(boxes, scores, 6, 0.5, 0.1, soft_nms_sigma=0.3)
+        chosen, best = tf.image.non_max_suppression_with_scores(boxes, scores, 6, 0.5, 0.1)
         padded = raw.NonMaxSuppressionV4(boxes=boxes, scores=scores, max_output_size=8, iou_threshold=0.3,
                                          score_threshold=0.2, pad_to_max_output_size=True)
         result = {"chosen": chosen, "best": best, "padded": padded[0], "valid": padded[1]}
@@ -175,7 +175,6 @@ def images(folder):
         result["crops"] = tf.image.crop_and_resize(x, boxes[:2], [0, 0], [3, 3])
         result["blocks"] = tf.nn.space_to_depth(x, 2)
         result["patches"] = tf.image.extract_patches(x, [1, 2, 3, 1], [1, 2, 1, 1], [1, 1, 1, 1], "SAME")
-        result["dilated"] = tf.nn.dilation2d(x, tf.constant(uniform(2, 2, 2)), [1, 1, 1, 1], "SAME", "NHWC", [1, 1, 1, 1])
         return result
 
     save(folder, f, x=([1, 6, 6, 2], tf.float32), boxes=([8, 4], tf.float32), scores=([8], tf.float32))
@@ -189,9 +188,9 @@ def mathematics(folder):
     def f(x, y, n, m):
         raw = tf.raw_ops
         result = {}
-        for name in ("Erfc", "Expm1", "Log1p", "Rsqrt", "Round", "Rint", "Softplus", "Softsign", "Square", "Xdivy"):
+        for name in ("Erfc", "Expm1", "Log1p", "Rsqrt", "Round", "Rint", "Softplus", "Softsign", "Square"):
             op = getattr(raw, name)
-            result[name.lower()] = op(x=x, y=y) if name == "Xdivy" else op(features=x) if name.startswith("Soft") else op(x=x)
+            result[name.lower()] = op(features=x) if name.startswith("Soft") else op(x=x)
         for name in ("FloorDiv", "FloorMod", "TruncateDiv", "TruncateMod"):
             result["real_" + name.lower()] = getattr(raw, name)(x=x, y=y) if name != "TruncateDiv" else x
             result["whole_" + name.lower()] = getattr(raw, name)(x=n, y=m)
@@ -211,7 +210,6 @@ def mathematics(folder):
         result["batch_gather"] = tf.gather(x, n % 6, axis=1, batch_dims=1)
         result["segments"] = tf.math.unsorted_segment_sum(x, [0, 2, 0], 3)
         result["band"] = tf.linalg.band_part(x, 1, 0)
-        result["diagonal"] = tf.linalg.diag(x[0])
         result["masked"] = tf.boolean_mask(x, [True, False, True])
         result["bins"] = tf.searchsorted(tf.sort(x), y)
         result["norm"] = tf.norm(x, axis=1)

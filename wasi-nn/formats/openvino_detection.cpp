@@ -268,7 +268,7 @@ Result<ValueId> anchors_everywhere(LayerImport& layer, int64_t height, int64_t w
   return layer.constant(TENON_TRY(Tensor::of<float>(DataType::f32, dims, std::span(all))));
 }
 
-// Boxes between 0 and the picture's last pixel; `edges` [1, 4].
+// Boxes between 0 and `edges` [4].
 Result<ValueId> within_edges(LayerImport& layer, ValueId boxes, ValueId edges) {
   const ValueId above = TENON_TRY(layer.emit("Max", {boxes, TENON_TRY(layer.real_scalar(0))}));
   return layer.emit("Min", {above, edges});
@@ -351,7 +351,7 @@ Result<void> proposal(LayerImport& layer) {
   ValueId corners = TENON_TRY(layer.emit("Gather", {best[0], places}));
   const ValueId kept = TENON_TRY(layer.emit("Gather", {best[1], places}));
   if (TENON_TRY(layer.flag("clip_after_nms", false)))
-    corners = TENON_TRY(within_edges(layer, corners, edges));
+    corners = TENON_TRY(within_edges(layer, corners, picture));
   if (TENON_TRY(layer.flag("normalize", false))) corners = TENON_TRY(layer.emit("Div", {corners, picture}));
   const ValueId image = TENON_TRY(layer.emit("Sub", {kept, kept}));
   const float end[] = {-1, 0, 0, 0, 0}, nothing[6] = {};

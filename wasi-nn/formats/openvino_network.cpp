@@ -71,15 +71,63 @@ Result<GroupedFilters> merge_groups(LayerImport& layer) {
   return GroupedFilters{dims[0], TENON_TRY(layer.reshape(filters, shape))};
 }
 
-// output_padding, and output_shape where input 2 gives it.
-Result<Attributes> deconvolution_attributes(LayerImport& layer) {
-  Attributes attributes = TENON_TRY(window_attributes(layer));
-  auto padding = TENON_TRY(layer.integers("output_padding"));
-  if (!padding.empty()) attributes.push_back({"output_padding", std::move(padding)});
-  if (layer.has_input(2)) {
-    attributes.push_back({"output_shape", TENON_TRY(layer.constant_ints(2))});
-    std::erase_if(attributes, [](const kernels::Attribute& a) { return a.name == "pads"; });
+// One axis of a transposed convolution whose result has a given extent: what is cut off in front and behind, or added.
+struct DeconvolutionAxis {
+  int64_t begin, end, added;
+
+  // `full`: extent with nothing cut off. "same" cuts evenly, the odd row in front for same_upper.
+  static DeconvolutionAxis of(int64_t full, int64_t wanted, const std::string& auto_pad, int64_t pad) {
+    const int64_t surplus = std::max<int64_t>(full - wanted, 0);
+    const int64_t begin = auto_pad == "SAME_UPPER"   ? surplus - surplus / 2
+                          : auto_pad == "SAME_LOWER" ? surplus / 2
+                                                     : pad;
+    const int64_t end = full - begin - wanted;
+    return {begin, std::max<int64_t>(end, 0), std::max<int64_t>(-end, 0)};
   }
+};
+
+// Strides, dilations and pads. A shape (input 2) decides what is cut off; without one "same" cuts nothing. Filters have
+// their spatial dimensions from `first` on.
+Result<Attributes> deconvolution_attributes(LayerImport& layer, size_t first) {
+  Attributes attributes = TENON_TRY(window_attributes(layer));
+  const std::string auto_pad = std::get<std::string>(attributes[0].value);
+  auto padding = TENON_TRY(layer.integers("output_padding"));
+  std::erase_if(attributes, [&](const kernels::Attribute& a) {
+    return a.name == "auto_pad" || (a.name == "pads" && layer.has_input(2));
+  });
+  if (!layer.has_input(2)) {
+    if (!padding.empty()) attributes.push_back({"output_padding", std::move(padding)});
+    return attributes;
+  }
+  const auto shape = TENON_TRY(layer.constant_ints(2));
+  const auto dims = layer.dims_of(0), filter = layer.dims_of(1);
+  const size_t axes = shape.size();
+  auto strides = TENON_TRY(layer.integers("strides")), dilations = TENON_TRY(layer.integers("dilations"));
+  auto pads = TENON_TRY(layer.integers("pads_begin"));
+  strides.resize(axes, 1);
+  dilations.resize(axes, 1);
+  pads.resize(axes, 0);
+  padding.resize(axes, 0);
+  if (axes == 0 || dims.size() != axes + 2 || filter.size() != axes + first)
+    return LayerImport::unsupported("an operand whose dimensions are not declared");
+  std::vector<int64_t> begins, ends, added;
+  for (size_t i = 0; i < axes; ++i) {
+    constexpr int64_t kMost = 1 << 28;
+    for (const int64_t number : {shape[i], dims[i + 2], filter[i + first], strides[i], dilations[i]}) {
+      if (number < 1 || number > kMost) return LayerImport::invalid("an extent or step of {}", number);
+    }
+    if (pads[i] < 0 || pads[i] > kMost || padding[i] < 0 || padding[i] > kMost)
+      return LayerImport::invalid("pads of {} and {}", pads[i], padding[i]);
+    const int64_t full =
+        strides[i] * (dims[i + 2] - 1) + dilations[i] * (filter[i + first] - 1) + 1 + padding[i];
+    const auto axis = DeconvolutionAxis::of(full, shape[i], auto_pad, pads[i]);
+    begins.push_back(axis.begin);
+    ends.push_back(axis.end);
+    added.push_back(axis.added + padding[i]);
+  }
+  begins.insert(begins.end(), ends.begin(), ends.end());
+  attributes.push_back({"pads", std::move(begins)});
+  attributes.push_back({"output_padding", std::move(added)});
   return attributes;
 }
 
@@ -94,11 +142,11 @@ Result<void> group_convolution(LayerImport& layer) {
 
 Result<void> deconvolution(LayerImport& layer) {
   return layer.finish({TENON_TRY(layer.need(0)), TENON_TRY(layer.need(1))},
-                      TENON_TRY(deconvolution_attributes(layer)));
+                      TENON_TRY(deconvolution_attributes(layer, 2)));
 }
 
 Result<void> group_deconvolution(LayerImport& layer) {
-  Attributes attributes = TENON_TRY(deconvolution_attributes(layer));
+  Attributes attributes = TENON_TRY(deconvolution_attributes(layer, 3));
   const GroupedFilters merged = TENON_TRY(merge_groups(layer));
   attributes.push_back({"group", merged.groups});
   return layer.finish({TENON_TRY(layer.need(0)), merged.filters}, std::move(attributes));
@@ -374,8 +422,7 @@ constexpr LayerImport::Word kCoordinates[] = {{"half_pixel", "half_pixel"},
 constexpr LayerImport::Word kNearest[] = {{"round_prefer_floor", "round_prefer_floor"},
                                           {"round_prefer_ceil", "round_prefer_ceil"},
                                           {"floor", "floor"},
-                                          {"ceil", "ceil"},
-                                          {"simple", "floor"}};
+                                          {"ceil", "ceil"}};
 
 bool any_padding(const std::vector<int64_t>& pads) {
   return std::ranges::any_of(pads, [](int64_t pad) { return pad != 0; });
@@ -402,6 +449,34 @@ Result<Attributes> resize_axes(LayerImport& layer, size_t input) {
 
 }  // namespace
 
+namespace {
+
+// nearest_mode: "simple" rounds down where the image grows and up where it shrinks.
+Result<std::string> nearest_mode(LayerImport& layer, size_t target, size_t axes_input, bool by_sizes) {
+  const std::string_view mode = layer.text("nearest_mode", "round_prefer_floor");
+  if (mode != "simple" && mode != "SIMPLE") return layer.word("nearest_mode", "round_prefer_floor", kNearest);
+  const auto targets = TENON_TRY(layer.constant_reals(target));
+  const auto dims = layer.dims_of(0);
+  auto axes =
+      layer.has_input(axes_input) ? TENON_TRY(layer.constant_ints(axes_input)) : std::vector<int64_t>();
+  for (int64_t i = 0; !layer.has_input(axes_input) && i < static_cast<int64_t>(targets.size()); ++i)
+    axes.push_back(i);
+  if (targets.size() != axes.size())
+    return LayerImport::invalid("{} targets for {} axes", targets.size(), axes.size());
+  size_t smaller = 0;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    const int64_t axis = TENON_TRY(LayerImport::positive_axis(axes[i], static_cast<int64_t>(dims.size())));
+    const auto extent = static_cast<float>(dims[static_cast<size_t>(axis)]);
+    if (by_sizes && extent < 0) return LayerImport::unsupported("nearest_mode 'simple' of an unknown extent");
+    smaller += targets[i] < (by_sizes ? extent : 1.0f);
+  }
+  if (smaller != 0 && smaller != targets.size())
+    return LayerImport::unsupported("nearest_mode 'simple' where one axis grows and another shrinks");
+  return std::string(smaller == 0 ? "floor" : "ceil");
+}
+
+}  // namespace
+
 // data, sizes, scales, axes; from opset 11 on data, sizes or scales, axes.
 Result<void> interpolate(LayerImport& layer) {
   const bool newer = layer.opset() >= 11;
@@ -415,10 +490,10 @@ Result<void> interpolate(LayerImport& layer) {
   attributes.push_back({"coordinate_transformation_mode",
                         TENON_TRY(layer.word("coordinate_transformation_mode", "half_pixel", kCoordinates))});
   attributes.push_back(
-      {"nearest_mode", TENON_TRY(layer.word("nearest_mode", "round_prefer_floor", kNearest))});
+      {"nearest_mode", TENON_TRY(nearest_mode(layer, by_sizes || newer ? 1 : 2, newer ? 2 : 3, by_sizes))});
   const bool pillow = layer.text("mode").ends_with("_pillow");
   attributes.push_back({"antialias", int64_t{pillow || TENON_TRY(layer.flag("antialias", false))}});
-  attributes.push_back({"cubic_coeff_a", TENON_TRY(layer.real("cube_coeff", pillow ? -0.5f : -0.75f))});
+  attributes.push_back({"cubic_coeff_a", pillow ? -0.5f : TENON_TRY(layer.real("cube_coeff", -0.75f))});
   if (pillow) attributes.push_back({"exclude_outside", int64_t{1}});
   std::vector<ValueId> operands{TENON_TRY(padded(layer)), kAbsent, kAbsent, kAbsent};
   const ValueId target = TENON_TRY(layer.need(by_sizes || newer ? 1 : 2));

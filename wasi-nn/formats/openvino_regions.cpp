@@ -31,15 +31,31 @@ Result<void> roi_align(LayerImport& layer) {
   } else if (aligned != "asymmetric" && aligned != "half_pixel_for_nn") {
     return LayerImport::unsupported("attribute 'aligned_mode': '{}' is not supported", aligned);
   }
-  static constexpr LayerImport::Word kModes[] = {{"avg", "avg"}, {"max", "max"}};
-  return layer.finish({TENON_TRY(layer.need(0)), boxes, TENON_TRY(layer.as_i64(TENON_TRY(layer.need(2))))},
-                      {{"mode", TENON_TRY(layer.word("mode", "avg", kModes))},
-                       {"output_height", TENON_TRY(layer.integer("pooled_h"))},
-                       {"output_width", TENON_TRY(layer.integer("pooled_w"))},
-                       {"sampling_ratio", TENON_TRY(layer.integer("sampling_ratio", 0))},
-                       {"spatial_scale", TENON_TRY(layer.real("spatial_scale"))},
-                       {"coordinate_transformation_mode",
-                        std::string(aligned == "asymmetric" ? "output_half_pixel" : "half_pixel")}});
+  const std::string_view mode = layer.text("mode", "avg");
+  if (mode != "avg" && mode != "max")
+    return LayerImport::unsupported("attribute 'mode': '{}' is not supported", mode);
+  const ValueId x = TENON_TRY(layer.need(0)), image = TENON_TRY(layer.as_i64(TENON_TRY(layer.need(2))));
+  const int64_t height = TENON_TRY(layer.integer("pooled_h")), width = TENON_TRY(layer.integer("pooled_w"));
+  const int64_t samples = TENON_TRY(layer.integer("sampling_ratio", 0));
+  const auto attributes = [&](int64_t parts, int64_t ratio) -> Result<Attributes> {
+    return Attributes{{"output_height", height * parts},
+                      {"output_width", width * parts},
+                      {"sampling_ratio", ratio},
+                      {"spatial_scale", TENON_TRY(layer.real("spatial_scale"))},
+                      {"coordinate_transformation_mode",
+                       std::string(aligned == "asymmetric" ? "output_half_pixel" : "half_pixel")}};
+  };
+  if (mode == "avg") return layer.finish({x, boxes, image}, TENON_TRY(attributes(1, samples)));
+  // The largest of the interpolated samples, and 0: ONNX's maximum is of the pixels around them.
+  constexpr int64_t kMost = 1 << 12;
+  if (samples == 0) return LayerImport::unsupported("maxima of as many samples as the boxes' sizes say");
+  if (samples < 0 || samples > kMost || height < 1 || width < 1 || height > kMost || width > kMost)
+    return LayerImport::invalid("{} x {} results of {} samples", height, width, samples);
+  const ValueId all = TENON_TRY(layer.emit("RoiAlign", {x, boxes, image}, TENON_TRY(attributes(samples, 1))));
+  const std::vector<int64_t> window{samples, samples};
+  const ValueId largest =
+      TENON_TRY(layer.emit("MaxPool", {all}, {{"kernel_shape", window}, {"strides", window}}));
+  return layer.finish("Max", {largest, TENON_TRY(layer.real_scalar(0))});
 }
 
 // data, boxes [n, 5] of image, x, y, x, y: in pixels for maxima, as parts of the image for interpolation.
@@ -67,13 +83,17 @@ Result<void> grid_sample(LayerImport& layer) {
   static constexpr LayerImport::Word kPaddings[] = {
       {"zeros", "zeros"},   {"ZEROS", "zeros"},           {"border", "border"},
       {"BORDER", "border"}, {"reflection", "reflection"}, {"REFLECTION", "reflection"}};
+  const std::string mode = TENON_TRY(layer.word("mode", "bilinear", kModes));
+  const std::string padding = TENON_TRY(layer.word("padding_mode", "zeros", kPaddings));
+  if (mode == "cubic" && padding == "border")
+    return LayerImport::unsupported("cubic interpolation beyond the border");
   return layer.finish({TENON_TRY(layer.need(0)), TENON_TRY(layer.need(1))},
                       {{"align_corners", int64_t{TENON_TRY(layer.flag("align_corners", false))}},
-                       {"mode", TENON_TRY(layer.word("mode", "bilinear", kModes))},
-                       {"padding_mode", TENON_TRY(layer.word("padding_mode", "zeros", kPaddings))}});
+                       {"mode", mode},
+                       {"padding_mode", padding}});
 }
 
-// data, offsets, filters, and from opset 8 on a factor for each tap.
+// data, offsets, filters, a factor for each tap.
 Result<void> deformable_convolution(LayerImport& layer) {
   if (const std::string_view padding = layer.text("auto_pad", "explicit");
       padding != "explicit" && padding != "EXPLICIT" && padding != "valid" && padding != "VALID")
@@ -81,7 +101,7 @@ Result<void> deformable_convolution(LayerImport& layer) {
   auto pads = TENON_TRY(pair(layer, "pads_begin"));
   const auto after = TENON_TRY(pair(layer, "pads_end"));
   pads.insert(pads.end(), after.begin(), after.end());
-  if (layer.opset() >= 8 && !TENON_TRY(layer.flag("bilinear_interpolation_pad", false)))
+  if (!TENON_TRY(layer.flag("bilinear_interpolation_pad", false)))
     return LayerImport::unsupported("taps that are dropped at the image's edge (bilinear_interpolation_pad)");
   return layer.finish(
       {TENON_TRY(layer.need(0)), TENON_TRY(layer.need(2)), TENON_TRY(layer.need(1)), kAbsent, layer.input(3)},
