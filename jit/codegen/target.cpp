@@ -7,6 +7,7 @@
 #include <llvm/CodeGen/MachineModuleInfo.h>
 #include <llvm/CodeGen/Passes.h>
 #include <llvm/CodeGen/TargetPassConfig.h>
+#include <llvm/IR/IntrinsicInst.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
@@ -32,15 +33,16 @@ namespace {
 // helper table.
 struct Pipeline {
   const char* all;
-  const char* with_loops;  // then, in functions that have some: the others' time goes by elsewhere
+  const char* with_loops;       // then, in functions that have some: the others' time goes by elsewhere
+  const char* with_free_loops;  // then, in functions with loops that no barrier and no call ties down
 };
 constexpr Pipeline kPipelines[] = {
-    {"", ""},
-    {"sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>", ""},
+    {"", "", ""},
+    {"sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>", "", ""},
     {"sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>",
      "loop-simplify,lcssa,loop-mssa(loop-rotate,licm),early-cse<memssa>,"
-     "loop-simplify,lcssa,in-bounds,early-cse,loop-mssa(licm),loop-vectorize,"
-     "early-cse<memssa>,instcombine<no-verify-fixpoint>,"
+     "loop-simplify,lcssa,in-bounds",
+     "early-cse,loop-mssa(licm),loop-vectorize,early-cse<memssa>,instcombine<no-verify-fixpoint>,"
      "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
      "insts>"},
     {"sroa,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>,correlated-propagation,jump-"
@@ -57,7 +59,7 @@ constexpr Pipeline kPipelines[] = {
      "instcombine<no-verify-fixpoint>,loop-mssa(licm),"
      "simplifycfg<forward-switch-cond;switch-range-to-icmp;switch-to-lookup;hoist-common-insts;sink-common-"
      "insts>",
-     ""},
+     "", ""},
 };
 constexpr size_t kLastPipeline = std::size(kPipelines) - 1;
 
@@ -65,12 +67,27 @@ constexpr llvm::CodeGenOptLevel kLevels[] = {llvm::CodeGenOptLevel::None, llvm::
                                              llvm::CodeGenOptLevel::Default,
                                              llvm::CodeGenOptLevel::Aggressive};
 
-// Passes that cost much and gain nothing here have only this switch. Loop strength reduction takes a tenth of the time;
-// x86's addresses and its out-of-order cores do without.
+// Passes that gain nothing here and have only this switch: loop strength reduction, a tenth of the time, without which x86's
+// addresses and its out-of-order cores do; what looks for library calls, which there are none of; what moves
+// constants out of blocks, or scalars into mask registers.
+constexpr llvm::StringRef kWithout[] = {"disable-lsr", "disable-constant-hoisting", "disable-mergeicmps",
+                                        "disable-partial-libcall-inlining",
+                                        "disable-x86-domain-reassignment"};
+
 void set_flag(llvm::StringRef option) {
   auto& options = llvm::cl::getRegisteredOptions();
   if (auto found = options.find(option); found != options.end())
     found->second->addOccurrence(0, option, "true");
+}
+
+// An innermost loop in which instructions may move and be vectorised.
+bool is_free(const llvm::Loop& loop) {
+  return loop.isInnermost() && llvm::none_of(loop.blocks(), [](const llvm::BasicBlock* block) {
+           return llvm::any_of(*block, [](const llvm::Instruction& i) {
+             const auto* call = llvm::dyn_cast<llvm::CallBase>(&i);
+             return call && !llvm::isa<llvm::IntrinsicInst>(call);
+           });
+         });
 }
 
 void initialise_llvm() {
@@ -79,7 +96,7 @@ void initialise_llvm() {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
     llvm::InitializeNativeTargetAsmParser();
-    set_flag("disable-lsr");
+    for (const llvm::StringRef option : kWithout) set_flag(option);
   });
 }
 
@@ -134,7 +151,8 @@ void Target::optimise(llvm::Module& module) {
     return passes;
   };
   llvm::FunctionPassManager simplify = parse(kPipelines[1].all), all = parse(pipeline.all),
-                            with_loops = parse(pipeline.with_loops), last;
+                            with_loops = parse(pipeline.with_loops),
+                            with_free_loops = parse(pipeline.with_free_loops), last;
   last.addPass(StackCheckPass());
   inline_small_functions(module, [&](llvm::Function& f) { simplify.run(f, functions); });
   functions.clear();
@@ -146,6 +164,9 @@ void Target::optimise(llvm::Module& module) {
     if (f.isDeclaration()) continue;
     run(all, f);
     if (!functions.getResult<llvm::LoopAnalysis>(f).empty()) run(with_loops, f);
+    if (llvm::any_of(functions.getResult<llvm::LoopAnalysis>(f).getLoopsInPreorder(),
+                     [](const llvm::Loop* loop) { return is_free(*loop); }))
+      run(with_free_loops, f);
     run(last, f);
     functions.clear(f, f.getName());  // nobody asks again
   }

@@ -69,7 +69,8 @@ class InBounds {
 
   void run() {
     for (Instruction& i : llvm::instructions(f_))
-      if (is_guest_access(i) && is_plain(i) && below_least_length(i)) safe_.insert(&i);
+      if (loops_.getLoopFor(i.getParent()) && is_guest_access(i) && is_plain(i) && below_least_length(i))
+        safe_.insert(&i);
     std::vector<llvm::Loop*> innermost;
     for (llvm::Loop* loop : loops_.getLoopsInPreorder())
       if (loop->isInnermost()) innermost.push_back(loop);
