@@ -22,6 +22,18 @@ std::string large(int n) {
   return wat + "(local.get 0)))";
 }
 
+// The same result from a function of `n` locals, and from one with a jump table of `n` targets.
+std::string many_locals(int n) {
+  std::string wat = "(module (func (export \"f\") (param i32) (result i32) (local";
+  for (int i = 0; i < n; ++i) wat += " i32";
+  return wat + ") (local.get 0)))";
+}
+std::string giant_br_table(int n) {
+  std::string wat = "(module (func (export \"f\") (param i32) (result i32) (block (block (br_table";
+  for (int i = 0; i < n; ++i) wat += i % 2 ? " 0" : " 1";
+  return wat + " 0 (local.get 0)))) (local.get 0)))";
+}
+
 WorkerLimits limits() {
   WorkerLimits out;
   out.program = TENON_BINARY_DIR "/tenon";
@@ -95,42 +107,45 @@ TEST_F(Worker, AMissingProgramIsAnError) {
 }
 
 // Compiled as a whole or by heat, a function beyond the budget is interpreted until the child's code is there.
-TEST_F(Worker, OversizedFunctionsComeLater) {
-  for (const bool eager : {true, false}) {
-    SCOPED_TRACE(eager);
-    const auto module = decode(large(1'000));
-    Store store(engine);
-    NativeOptions options;
-    options.compile = &compile_image;
-    options.max_function_weight = 2'000;
-    options.worker = limits();
-    options.eager = eager;
-    options.tiering.automatic = !eager;
-    std::string notice;
-    options.notice = [&](const std::string& n) { notice += n; };
-    store.set_compiler(std::make_unique<NativeTier>(store, options));
-    auto instance = store.instantiate(module, {});
-    ASSERT_TRUE(instance);
-    FuncRef* f = std::get<FuncRef*>(*(*instance)->find_export("f"));
-    EXPECT_EQ(eager, notice.contains("left to a child process")) << notice;
-    auto run = [&] {
-      Slot slots[1] = {{.u64_ = 7}};
-      EXPECT_EQ(store.call(f, slots), Status::ok);
-      return slots[0].u32_;
-    };
-    EXPECT_EQ(run(), 7u);
-    if (!eager)  // as when it got hot
-      TierQueue::of_process().add({.module = module,
-                                   .code = module->code().variants().at(0),
-                                   .options = options,
-                                   .decode = {},
-                                   .compile = &compile_image,
-                                   .functions = {FuncIdx{0}}});
-    TierQueue::of_process().drain();
-    static_cast<NativeTier*>(store.compiler())->pick_up();
-    EXPECT_NE(f->array_entry, &interpret);
-    EXPECT_EQ(run(), 7u);
-  }
+constexpr std::string (*kShapes[])(int) = {&large, &many_locals, &giant_br_table};
+struct Oversized : Worker, testing::WithParamInterface<std::tuple<size_t, bool>> {};
+INSTANTIATE_TEST_SUITE_P(Shapes, Oversized,
+                         testing::Combine(testing::Range<size_t>(0, std::size(kShapes)), testing::Bool()));
+
+TEST_P(Oversized, FunctionsComeLater) {
+  const auto [shape, eager] = GetParam();
+  const auto module = decode(kShapes[shape](2'100));
+  Store store(engine);
+  NativeOptions options;
+  options.compile = &compile_image;
+  options.max_function_weight = 2'000;
+  options.worker = limits();
+  options.eager = eager;
+  options.tiering.automatic = !eager;
+  std::string notice;
+  options.notice = [&](const std::string& n) { notice += n; };
+  store.set_compiler(std::make_unique<NativeTier>(store, options));
+  auto instance = store.instantiate(module, {});
+  ASSERT_TRUE(instance);
+  FuncRef* f = std::get<FuncRef*>(*(*instance)->find_export("f"));
+  EXPECT_EQ(eager, notice.contains("left to a child process")) << notice;
+  auto run = [&] {
+    Slot slots[1] = {{.u64_ = 7}};
+    EXPECT_EQ(store.call(f, slots), Status::ok);
+    return slots[0].u32_;
+  };
+  EXPECT_EQ(run(), 7u);
+  if (!eager)  // as when it got hot
+    TierQueue::of_process().add({.module = module,
+                                 .code = module->code().variants().at(0),
+                                 .options = options,
+                                 .decode = {},
+                                 .compile = &compile_image,
+                                 .functions = {FuncIdx{0}}});
+  TierQueue::of_process().drain();
+  static_cast<NativeTier*>(store.compiler())->pick_up();
+  EXPECT_NE(f->array_entry, &interpret);
+  EXPECT_EQ(run(), 7u);
 }
 
 }  // namespace
