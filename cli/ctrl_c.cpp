@@ -1,6 +1,7 @@
 // Signal handlers around a guest.
 #include "ctrl_c.h"
 
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/time.h>
 
@@ -11,6 +12,7 @@ namespace {
 
 std::atomic<Store*> running;
 std::atomic<bool> was_pressed;
+sem_t asked;  // of those who wait on a thread
 
 void die(int) {
   signal(SIGINT, SIG_DFL);
@@ -24,25 +26,46 @@ void on_interrupt(int) {
   signal(SIGALRM, die);
   const itimerval patience{{0, 0}, {0, 250'000}};
   setitimer(ITIMER_REAL, &patience, nullptr);
-  if (Store* store = running.load()) store->interrupt();
+  if (Store* store = running.load())
+    store->interrupt();
+  else
+    sem_post(&asked);
+}
+
+void handle_interrupts() {
+  struct sigaction before{};
+  if (sigaction(SIGINT, nullptr, &before) != 0 || before.sa_handler != SIG_DFL) return;
+  struct sigaction action{};
+  action.sa_handler = on_interrupt;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_ONSTACK;
+  sigaction(SIGINT, &action, nullptr);
 }
 
 }  // namespace
 
 CtrlC::CtrlC(Store& store) {
   running = &store;
-  struct sigaction before{};
-  if (sigaction(SIGINT, nullptr, &before) == 0 && before.sa_handler == SIG_DFL) {
-    struct sigaction action{};
-    action.sa_handler = on_interrupt;
-    sigemptyset(&action.sa_mask);
-    action.sa_flags = SA_ONSTACK;
-    sigaction(SIGINT, &action, nullptr);
-  }
+  handle_interrupts();
+}
+
+CtrlC::CtrlC(std::function<void()> interrupt) {
+  sem_init(&asked, 0, 0);
+  waiter_ = std::thread([this, interrupt = std::move(interrupt)] {
+    while (sem_wait(&asked) != 0) {  // a signal handler came in between
+    }
+    if (!done_) interrupt();
+  });
+  handle_interrupts();
 }
 
 CtrlC::~CtrlC() {
   running = nullptr;
+  if (waiter_.joinable()) {
+    done_ = true;
+    sem_post(&asked);
+    waiter_.join();
+  }
   if (!was_pressed) return;
   const itimerval never{};
   setitimer(ITIMER_REAL, &never, nullptr);

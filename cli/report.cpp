@@ -18,10 +18,12 @@ bool colourful(int fd) {
 void print_backtrace(const Error& error) {
   constexpr size_t kShown = 40;
   const auto frames = error.backtrace();
-  for (size_t i = 0; i < frames.size() && i < kShown; ++i)
+  for (size_t i = 0; i < frames.size() && i < kShown; ++i) {
+    std::string where = fmt::format("at {:#x}", frames[i].module_offset);
+    if (const auto source = error.source(i)) where = fmt::format("at {}:{}", source->file, source->line);
     fmt::print(stderr, "  {} {} {}\n", paint(Colour::dim, fmt::format("#{:<3}", i), 2),
-               view(frames[i].function),
-               paint(Colour::dim, fmt::format("at {:#x}", frames[i].module_offset), 2));
+               view(frames[i].function), paint(Colour::dim, where, 2));
+  }
   if (frames.size() > kShown) fmt::print(stderr, "  ... and {} more frames\n", frames.size() - kShown);
 }
 

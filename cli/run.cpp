@@ -280,14 +280,21 @@ int run_with_threads(const Engine& engine, const Module& module, const Wasi& was
     hint("--timeout=SECONDS ends it");
     return kUsage;
   }
-  const Timer timer(o.timeout, [&o]() -> bool {
-    complain(fmt::format("{}: trap: interrupted", o.file));
-    std::_Exit(kTrapped);  // its threads may be anywhere
+  const CtrlC ctrl_c([&wasi] { wasi.interrupt_threads(); });
+  constexpr double kPatience = 1;  // for threads that are in the middle of a host's function
+  std::optional<Timer> last;
+  const Timer timer(o.timeout, [&] {
+    last.emplace(kPatience, [&o]() -> bool {
+      complain(fmt::format("{}: trap: interrupted", o.file));
+      std::_Exit(kTrapped);
+    });
+    wasi.interrupt_threads();
     return false;
   });
   if (o.profile == "functions") hint("programs with threads are not profiled");
   auto status = run_threads(engine, module, wasi, nn);
-  return status ? *status & 0xff : report(status.error(), o.file);
+  const int code = status ? *status & 0xff : report(status.error(), o.file);
+  return ctrl_c.pressed() ? kInterrupted : code;
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "engine/binary/byte_reader.h"
+
 namespace tenon::wasi {
 namespace {
 
@@ -89,7 +91,7 @@ std::optional<ThreadGroup::Place> ThreadGroup::add_thread() {
   const std::lock_guard lock(mutex_);
   for (std::thread& t : finished_) t.join();
   finished_.clear();
-  if (result_ || threads_.size() >= options_.max_threads) return std::nullopt;
+  if (result_ || interrupted_ || threads_.size() >= options_.max_threads) return std::nullopt;
   const Place at = threads_.insert(threads_.end(), std::make_unique<Thread>());
   (*at)->store = std::make_unique<Store>(engine_, options_.limits);
   return at;
@@ -103,20 +105,57 @@ void ThreadGroup::remove_thread(Place at) {
 }
 
 // Under the mutex. The first result counts; the threads that still run are told to end.
-void ThreadGroup::end(Result<i32> result) {
+void ThreadGroup::end(Result<i32> result, const TrapRecord& trap) {
   if (result_) return;
   result_ = std::move(result);
+  trap_ = trap;
   cancel_wasi(context_);
   for (const auto& thread : threads_) thread->store->interrupt();
+  changed_.notify_all();
+}
+
+namespace {
+
+// Whether the trap came while the thread slept: in memory.atomic.wait, or in a host's function.
+bool was_waiting(const TrapRecord& trap) {
+  constexpr u8 kCall = 0x10, kAtomicPrefix = 0xfe, kWait32 = 0x01, kWait64 = 0x02;
+  if (trap.frames.empty()) return true;
+  const TraceFrame& frame = trap.frames.front();
+  ByteReader code(frame.module->bytes(), 0);
+  code.bytes(frame.offset);
+  const u8 opcode = code.byte();
+  const u32 next = code.read_u32();
+  return (opcode == kCall && frame.module->is_imported(FuncIdx{next})) ||
+         (opcode == kAtomicPrefix && (next == kWait32 || next == kWait64));
+}
+
+}  // namespace
+
+// Under the mutex: what a thread's call came to.
+void ThreadGroup::end_by(Store& store, Status status) {
+  const TrapRecord& trap = store.trap();
+  if (status == Status::exit) return end(trap.exit_code);
+  if (status == Status::ok) return;
+  Error error = store.trap_error(status);
+  if (!interrupted_ || trap.code != TrapCode::interrupted || !was_waiting(trap))
+    return end(std::unexpected(std::move(error)), trap);
+  if (!waited_) waited_.emplace(std::move(error), trap);
 }
 
 void ThreadGroup::call(Thread& thread, FuncRef* func, Slot* slots) {
   const Status status = thread.store->call(func, slots);
   const std::lock_guard lock(mutex_);
-  if (status == Status::exit)
-    end(thread.store->trap().exit_code);
-  else if (status != Status::ok)
-    end(std::unexpected(thread.store->trap_error(status)));
+  end_by(*thread.store, status);
+}
+
+// What computes is asked first, so that its place is known; what WASI wakes may run on to somewhere else.
+void ThreadGroup::interrupt() {
+  constexpr auto kPatience = std::chrono::milliseconds(50);
+  std::unique_lock lock(mutex_);
+  interrupted_ = true;
+  for (const auto& thread : threads_) thread->store->interrupt();
+  changed_.wait_for(lock, kPatience, [&] { return result_.has_value(); });
+  cancel_wasi(context_);
 }
 
 i32 ThreadGroup::spawn(u32 argument) {
@@ -178,12 +217,13 @@ Result<i32> ThreadGroup::run(std::string_view entry) {
   auto done = run_main(***main, entry);
   std::unique_lock lock(mutex_);
   // The main thread returned, or never started (but its start function may have spawned): so ends the
-  // program.
-  if (done)
-    end(0);
-  else
+  // program. (Unless it was interrupted while it waited: then the others end too, and one of them may know better.)
+  if (!done)
     end(std::unexpected(std::move(done.error())));
+  else if (!waited_)
+    end(0);
   changed_.wait(lock, [&] { return threads_.size() == 1; });
+  if (waited_) end(std::unexpected(std::move(waited_->first)), waited_->second);
   for (std::thread& t : finished_) t.join();
   finished_.clear();
   return *result_;

@@ -46,6 +46,12 @@ class ThreadGroup {
   // it first.
   Result<i32> run(std::string_view entry = "_start");
 
+  // From any thread, while run() runs: ends all threads; run() then gives the trap `interrupted` of one that computed, or
+  // of one that waited when none did.
+  void interrupt();
+  // Of the trap or exception that run() gave: its frames are those of the thread that had it.
+  const TrapRecord& trap() const { return trap_; }
+
   // thread-spawn: the new thread's id, or a negative number when there can be none.
   i32 spawn(u32 argument);
 
@@ -59,7 +65,8 @@ class ThreadGroup {
   Result<void> share_memories(Thread& thread, Linker& linker);
   Result<void> run_main(Thread& main, std::string_view entry);
   void call(Thread& thread, FuncRef* func, Slot* slots);
-  void end(Result<i32> result);
+  void end(Result<i32> result, const TrapRecord& trap = {});
+  void end_by(Store& store, Status status);
 
   std::shared_ptr<Engine> engine_;
   std::shared_ptr<const Module> module_;
@@ -70,6 +77,10 @@ class ThreadGroup {
   std::list<std::unique_ptr<Thread>> threads_;  // all that still run
   std::vector<std::thread> finished_;           // to be joined
   std::optional<Result<i32>> result_;           // set when the program is over
+  TrapRecord trap_;                             // with it
+  bool interrupted_ = false;
+  std::optional<std::pair<Error, TrapRecord>>
+      waited_;  // of the first thread that was interrupted while it waited
   std::map<std::pair<std::string, std::string>, std::shared_ptr<Memory>> memories_;
   i32 last_id_ = 0;
 };

@@ -1,6 +1,6 @@
 // Measures compiled code against the same kernels compiled by clang -O3: CPU time of the calls alone, without
 // compilation, the shortest of some runs. The interpreter and other engines are measured by engine_bench.
-// jit_bench [--json] [--repeat N] [--level 0…3] [--dump-ir DIR] [KERNEL…]
+// jit_bench [--json] [--repeat N] [--level 0…3] [--memory64] [--dump-ir DIR] [KERNEL…]
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,14 +37,16 @@ constexpr Kernel kKernels[] = {
 #include "kernels.def"
 };
 
-std::string guest_path(const Kernel& k) { return fmt::format("{}/{}.wasm", TENON_KERNELS, k.name); }
-
 struct Options {
   u32 repeat = 3;
-  bool json = false;
+  bool json = false, memory64 = false;
   NativeOptions compiler;
   std::vector<std::string> kernels;
 };
+
+std::string guest_path(const Kernel& k, const Options& options) {
+  return fmt::format("{}/{}{}.wasm", TENON_KERNELS, k.name, options.memory64 ? ".memory64" : "");
+}
 
 Result<std::unique_ptr<Store>> new_store(std::shared_ptr<Engine> engine, const Options& options) {
   static const auto kPlugin = load_plugin(TENON_JIT_PLUGIN, "jit");
@@ -59,7 +61,7 @@ Result<std::unique_ptr<Store>> new_store(std::shared_ptr<Engine> engine, const O
 // The shortest call in CPU seconds. A fresh instance each time: kernels keep state. Errors: the guest's trap, a
 // wrong result, no compiler.
 Result<double> guest(const Kernel& k, const Options& options, u32 expected) {
-  std::ifstream in(guest_path(k), std::ios::binary);
+  std::ifstream in(guest_path(k, options), std::ios::binary);
   const std::vector<u8> bytes((std::istreambuf_iterator<char>(in)), {});
   auto engine = std::make_shared<Engine>();
   TRY_ASSIGN(auto module, engine->compile(bytes));
@@ -128,6 +130,10 @@ int main(int argc, char** argv) {
     const char* value = i + 1 < argc ? argv[i + 1] : "";
     if (arg == "--json") {
       options.json = true;
+      continue;
+    }
+    if (arg == "--memory64") {
+      options.memory64 = true;
       continue;
     }
     if (!arg.starts_with("--")) {

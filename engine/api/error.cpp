@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "engine/native/module_code.h"
 #include "handles.h"
 
 namespace tenon::api {
@@ -22,7 +23,8 @@ tenon_error_t* make_error(Error error, const TrapRecord& trap) {
   if (e->error.category != ErrorCategory::trap && e->error.category != ErrorCategory::exception) return e;
   if (e->error.category == ErrorCategory::trap) e->trap = trap.code;
   for (const TraceFrame& f : trap.frames)
-    e->frames.push_back({f.module->function_name(f.function), f.function.value, f.offset});
+    e->frames.push_back({f.module->function_name(f.function), f.function.value, f.offset,
+                         f.module->code().debug_lines().find(f.offset)});
   return e;
 }
 
@@ -83,6 +85,14 @@ bool tenon_error_frame(const tenon_error_t* error, size_t index, tenon_frame_t* 
   if (index >= error->frames.size()) return false;
   const tenon_error::Frame& f = error->frames[index];
   *out = {api::name_of(f.function), f.index, f.offset};
+  return true;
+}
+
+bool tenon_error_frame_source(const tenon_error_t* error, size_t index, tenon_name_t* file, uint32_t* line) {
+  if (index >= error->frames.size() || !error->frames[index].source) return false;
+  const SourceLine& source = *error->frames[index].source;
+  *file = api::name_of(source.file);
+  *line = source.line;
   return true;
 }
 

@@ -4,15 +4,18 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/aot/cache.h"
+#include "engine/debug_lines.h"
 #include "engine/native/profiler.h"
 #include "engine/runtime/linker.h"
 #include "engine/runtime/nn_plugin.h"
 #include "engine/runtime/store.h"
 #include "tenon.h"
+#include "wasi/threads.h"
 #include "wasi/wasi.h"
 
 struct tenon_config {
@@ -98,6 +101,7 @@ struct tenon_error {
     std::string function;
     tenon::u32 index;
     tenon::u64 offset;
+    std::optional<tenon::SourceLine> source;
   };
   std::vector<Frame> frames = {};
 };
@@ -147,6 +151,12 @@ struct tenon_caller {
 
 struct tenon_wasi {
   tenon::wasi::WasiConfig config;
+  std::mutex mutex;                             // of what follows
+  tenon::wasi::ThreadGroup* running = nullptr;  // that has it; null: none
+  void set_running(tenon::wasi::ThreadGroup* group) {
+    const std::lock_guard lock(mutex);
+    running = group;
+  }
 };
 
 struct tenon_nn {

@@ -96,6 +96,9 @@ TENON_API int tenon_error_exit_status(const tenon_error_t* error);
 TENON_API size_t tenon_error_frame_count(const tenon_error_t* error);
 /* False when there is no such frame. */
 TENON_API bool tenon_error_frame(const tenon_error_t* error, size_t index, tenon_frame_t* out);
+/* The frame's source line, where the guest was compiled with debug information (`clang -g`); otherwise false. The name lives
+   as long as the error. */
+TENON_API bool tenon_error_frame_source(const tenon_error_t* error, size_t index, tenon_name_t* file, uint32_t* line);
 /* An error of a host function's own, for tenon_callback_t: the guest traps with this message. */
 TENON_API tenon_error_t* tenon_error_new(const char* message, size_t size);
 /* Makes a host function end the guest as proc_exit does. */
@@ -407,10 +410,12 @@ TENON_API bool tenon_module_wants_threads(const tenon_module_t* module);
 /* Runs such a module's _start with all its threads, each in a store of its own, and gives the exit status
  * when the last has ended. `wasi` is consumed as in tenon_linker_define_wasi; with `nn` (may be NULL) all threads
  * share one set of wasi-nn handles. Other imports are not provided.
- * Errors: not_found (_start), unlinkable, limit, trap, exception; a trap's backtrace follows in the message's
- * next lines. */
+ * Errors: not_found (_start), unlinkable, limit, trap, exception; the backtrace is that of the thread which trapped. */
 TENON_API tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* module,
                                            tenon_wasi_t* wasi, tenon_nn_t* nn, int* exit_status);
+/* From any thread: ends all threads of the run that `wasi` was given to; nothing when there is none. The run then gives the
+ * trap `interrupted` with the backtrace of a thread that computed, or of one that waited when none did. */
+TENON_API void tenon_threads_interrupt(tenon_wasi_t* wasi);
 
 /* ---- wasi-nn (loads tenon-nn.so) ---- */
 

@@ -46,6 +46,17 @@ class Error {
     for (size_t i = 0; i < frames.size(); ++i) tenon_error_frame(error_.get(), i, &frames[i]);
     return frames;
   }
+  // Of the frame at this index, where the guest has debug information; the name lives as long as this error.
+  struct Source {
+    std::string_view file;
+    uint32_t line;
+  };
+  std::optional<Source> source(size_t frame) const {
+    tenon_name_t file{};
+    uint32_t line = 0;
+    if (!tenon_error_frame_source(error_.get(), frame, &file, &line)) return std::nullopt;
+    return Source{view(file), line};
+  }
   tenon_error_t* release() { return error_.release(); }
 
  private:
@@ -475,6 +486,8 @@ class Wasi {
   Wasi& input(tenon_read_t read, void* env) { return tenon_wasi_set_input(get(), read, env), *this; }
   // `env` outlives the guest, here and above.
   Wasi& output(tenon_write_t write, void* env) { return tenon_wasi_set_output(get(), write, env), *this; }
+  // From any thread: ends the run of threads that this was given to.
+  void interrupt_threads() const { tenon_threads_interrupt(get()); }
   tenon_wasi_t* get() const { return wasi_.get(); }
 
  private:

@@ -1,9 +1,8 @@
 // WASI configurations of the C API.
 #include <cerrno>
 
-#include "wasi/threads.h"
-
 #include "handles.h"
+#include "wasi/threads.h"
 
 using namespace tenon;
 
@@ -15,11 +14,9 @@ tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* m
   auto context = wasi::make_wasi_context(std::move(wasi->config));
   wasi->config = {};
   if (!context) return api::make_error(context.error());
-  tenon_engine copy = *engine;
-  copy.config.interruptible = true;  // the end of one thread ends all
   wasi::ThreadOptions options;
-  options.limits = copy.config.limits;
-  options.prepare = [copy](Store& store) { return api::prepare_store(copy, store); };
+  options.limits = engine->config.limits;
+  options.prepare = [copy = *engine](Store& store) { return api::prepare_store(copy, store); };
   const std::shared_ptr<api::NnState> state = nn ? nn->state : nullptr;
   const std::unique_ptr<NnGuest> guest = state ? state->environment->new_guest() : nullptr;
   if (guest) {
@@ -28,10 +25,17 @@ tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* m
     };
   }
   wasi::ThreadGroup group(engine->engine, module->module, **context, std::move(options));
+  wasi->set_running(&group);
   auto status = group.run();
-  if (!status) return new tenon_error{std::move(status.error())};
+  wasi->set_running(nullptr);
+  if (!status) return api::make_error(std::move(status.error()), group.trap());
   *exit_status = *status;
   return nullptr;
+}
+
+void tenon_threads_interrupt(tenon_wasi_t* wasi) {
+  const std::lock_guard lock(wasi->mutex);
+  if (wasi->running) wasi->running->interrupt();
 }
 
 tenon_wasi_t* tenon_wasi_new(void) { return new tenon_wasi; }

@@ -31,6 +31,7 @@ class CodeObject {
   const void* address(u32 offset) const { return base_ + offset; }
   u64 code_size() const { return view_.code.size(); }
   std::span<const CodeFunction> functions() const { return view_.functions; }
+  std::span<const CodeLine> lines() const { return view_.lines; }  // sorted by pc
   std::span<const CodeLoop> loops() const { return view_.loops; }
   std::span<const CodeThunk> thunks() const { return view_.thunks; }
   std::string_view key(const CodeThunk& t) const { return view_.text(t.key_offset, t.key_size); }

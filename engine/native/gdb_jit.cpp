@@ -13,6 +13,7 @@
 
 #include "engine/module.h"
 #include "engine/native/code_object.h"
+#include "engine/native/code_source.h"
 
 extern "C" {
 
@@ -57,7 +58,7 @@ Registry& registry() {
 }
 
 // Sections of the file, in order.
-enum : u16 { kNone, kText, kSymbols, kStrings, kSections };
+enum : u16 { kNone, kText, kSymbols, kStrings, kAbbrev, kInfo, kLine, kSections };
 
 // Text without bytes (they are in memory already), symbols relative to it.
 std::vector<char> make_elf(const CodeObject& code) {
@@ -74,28 +75,41 @@ std::vector<char> make_elf(const CodeObject& code) {
     strings += code.module().function_name(FuncIdx{f.func});
     strings += '\0';
   }
-  static constexpr char kNames[] = "\0.text\0.symtab\0.strtab";
-  const u64 symbols_size = symbols.size() * sizeof(Elf64_Sym);
-  std::array<Elf64_Shdr, kSections> sections{};
-  sections[kText] = {.sh_name = 1,
-                     .sh_type = SHT_NOBITS,
-                     .sh_flags = SHF_ALLOC | SHF_EXECINSTR,
-                     .sh_addr = reinterpret_cast<u64>(code.address(0)),
-                     .sh_offset = 0,
-                     .sh_size = code.code_size(),
-                     .sh_link = 0,
-                     .sh_info = 0,
-                     .sh_addralign = 16,
-                     .sh_entsize = 0};
-  const u64 symbols_at = sizeof(Elf64_Ehdr) + sizeof sections;
-  const u64 strings_at = symbols_at + symbols_size;
-  sections[kSymbols] = {7, SHT_SYMTAB, 0, 0, symbols_at, symbols_size, kStrings, 1, 8, sizeof(Elf64_Sym)};
+  static constexpr char kNames[] = "\0.text\0.symtab\0.strtab\0.debug_abbrev\0.debug_info\0.debug_line";
   const u64 names_at = strings.size();
   strings.append(kNames, sizeof kNames);
-  for (Elf64_Shdr& s : sections) s.sh_name += static_cast<u32>(names_at);
-  sections[kNone].sh_name = 0;
-  sections[kStrings] = {
-      static_cast<u32>(names_at) + 15, SHT_STRTAB, 0, 0, strings_at, strings.size(), 0, 0, 1, 0};
+  std::array<Elf64_Shdr, kSections> sections{};
+  std::string contents;
+  // A section with these bytes; `name`: where in kNames.
+  auto add = [&](u16 section, u32 name, std::string_view bytes, Elf64_Shdr form) {
+    form.sh_name = static_cast<u32>(names_at) + name;
+    form.sh_offset = sizeof(Elf64_Ehdr) + sizeof sections + contents.size();
+    form.sh_size = bytes.size();
+    sections[section] = form;
+    contents += bytes;
+  };
+  Elf64_Shdr form{};
+  form.sh_type = SHT_SYMTAB;
+  form.sh_link = kStrings;
+  form.sh_info = 1;
+  form.sh_addralign = alignof(Elf64_Sym);
+  form.sh_entsize = sizeof(Elf64_Sym);
+  add(kSymbols, 7, {reinterpret_cast<const char*>(symbols.data()), symbols.size() * sizeof(Elf64_Sym)}, form);
+  form = {};
+  form.sh_type = SHT_STRTAB;
+  form.sh_addralign = 1;
+  add(kStrings, 15, strings, form);
+  form.sh_type = SHT_PROGBITS;
+  const CodeDwarf dwarf = code_dwarf(code);
+  add(kAbbrev, 23, dwarf.abbrev, form);
+  add(kInfo, 37, dwarf.info, form);
+  add(kLine, 49, dwarf.line, form);
+  form.sh_type = SHT_NOBITS;
+  form.sh_flags = SHF_ALLOC | SHF_EXECINSTR;
+  form.sh_addr = reinterpret_cast<u64>(code.address(0));
+  form.sh_addralign = 16;
+  add(kText, 1, {}, form);
+  sections[kText].sh_size = code.code_size();
 
   Elf64_Ehdr header{};
   std::memcpy(header.e_ident, ELFMAG, SELFMAG);
@@ -111,11 +125,10 @@ std::vector<char> make_elf(const CodeObject& code) {
   header.e_shnum = kSections;
   header.e_shstrndx = kStrings;
 
-  std::vector<char> file(strings_at + strings.size());
+  std::vector<char> file(sizeof header + sizeof sections + contents.size());
   std::memcpy(file.data(), &header, sizeof header);
   std::memcpy(file.data() + sizeof header, sections.data(), sizeof sections);
-  std::memcpy(file.data() + symbols_at, symbols.data(), symbols_size);
-  std::memcpy(file.data() + strings_at, strings.data(), strings.size());
+  std::memcpy(file.data() + sizeof header + sizeof sections, contents.data(), contents.size());
   return file;
 }
 

@@ -16,6 +16,7 @@
 
 #include "engine/module.h"
 #include "engine/native/code_object.h"
+#include "engine/native/code_source.h"
 
 namespace tenon {
 namespace {
@@ -24,7 +25,7 @@ struct FileHeader {
   u32 magic = 0x4a69'5444, version = 1, size = sizeof(FileHeader), machine = EM_X86_64, padding = 0, pid;
   u64 timestamp, flags = 0;
 };
-enum class RecordId : u32 { load = 0 };
+enum class RecordId : u32 { load = 0, debug_info = 2 };
 struct RecordHeader {
   RecordId id;
   u32 size;
@@ -35,6 +36,15 @@ struct LoadRecord {
   u32 pid, tid;
   u64 address, code_address, code_size, index;
   // name, 0, code
+};
+struct DebugRecord {
+  RecordHeader header;
+  u64 address, count;
+  // count times: DebugEntry, file's name, 0
+};
+struct DebugEntry {
+  u64 address;
+  u32 line, column;
 };
 u64 now() {
   timespec t{};
@@ -84,6 +94,7 @@ class Dump {
   void add(const CodeObject& code, const CodeFunction& f) {
     const std::string name = code.module().function_name(FuncIdx{f.func});
     const u64 address = reinterpret_cast<u64>(code.address(f.begin)), size = f.end - f.begin;
+    add_lines(code_source(code, f), address);
     append(LoadRecord{{RecordId::load, static_cast<u32>(sizeof(LoadRecord) + name.size() + 1 + size), now()},
                       static_cast<u32>(getpid()),
                       static_cast<u32>(gettid()),
@@ -93,6 +104,18 @@ class Dump {
                       index_++});
     append_text(name);
     buffer_.append(static_cast<const char*>(code.address(f.begin)), size);
+  }
+
+  // In front of the function's code.
+  void add_lines(const std::vector<CodeSource>& rows, u64 address) {
+    if (rows.empty()) return;
+    size_t size = sizeof(DebugRecord);
+    for (const CodeSource& row : rows) size += sizeof(DebugEntry) + row.source.file.size() + 1;
+    append(DebugRecord{{RecordId::debug_info, static_cast<u32>(size), now()}, address, rows.size()});
+    for (const CodeSource& row : rows) {
+      append(DebugEntry{row.address, row.source.line, 0});
+      append_text(row.source.file);
+    }
   }
 
   void flush() {

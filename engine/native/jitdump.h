@@ -1,5 +1,5 @@
 // perf's jitdump format (tools/perf/Documentation/jitdump-specification.txt): functions of compiled code with
-// their Wasm names. Source lines are not written.
+// their Wasm names, and source lines where the guest has debug information.
 #pragma once
 #include "engine/error.h"
 

@@ -105,4 +105,9 @@ std::vector<std::shared_ptr<const CodeObject>> ModuleCode::objects() {
   return out;
 }
 
+const DebugLines& ModuleCode::debug_lines() {
+  std::call_once(debug_lines_once_, [&] { debug_lines_.emplace(module_); });
+  return *debug_lines_;
+}
+
 }  // namespace tenon

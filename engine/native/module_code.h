@@ -5,10 +5,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "engine/debug_lines.h"
 #include "engine/native/code_object.h"
 #include "engine/runtime/vm.h"
 
@@ -77,6 +79,8 @@ class ModuleCode {
   std::vector<Variant*> variants();
   // All code that there is.
   std::vector<std::shared_ptr<const CodeObject>> objects();
+  // Source lines of the module's instructions, read at the first call from any thread.
+  const DebugLines& debug_lines();
   bool expected_to_fit = false;  // it came as an artefact: an instance that cannot run it is worth a word
   u32 objects_saved = 0;         // how many of all objects the code cache has; the cache's own
 
@@ -84,6 +88,8 @@ class ModuleCode {
   const Module& module_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Variant>> variants_;
+  std::once_flag debug_lines_once_;
+  std::optional<DebugLines> debug_lines_;
 };
 
 }  // namespace tenon

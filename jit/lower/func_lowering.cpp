@@ -40,6 +40,23 @@ bool in_backtraces(Op op) {
          op == Op::return_call || op == Op::return_call_indirect || op == Op::return_call_ref;
 }
 
+// Whether a guest cannot tell if it was executed before a trap: it computes, or loads. (Computations that trap make their
+// own checks.)
+bool is_unobservable(Op op) {
+  switch (op) {
+    case Op::local_get:
+    case Op::local_set:
+    case Op::local_tee:
+    case Op::drop:
+    case Op::select: return true;
+    default: break;
+  }
+  const OpInfo& info = op_info(op);
+  if (info.width != 0) return info.signature.param_count == 1 && info.feature != Feature::threads;
+  if (info.feature == Feature::gc) return false;  // allocates
+  return info.constant || (info.imm == Imm::none && !info.signature.by_hand);
+}
+
 }  // namespace
 
 LowerFn lowering_of(Op op) {
@@ -204,6 +221,7 @@ void FuncLowering::step(const Instr& instr) {
   locate(will_be_inlined_ || in_backtraces(instr.op));
   const Op op = plan_.options.deterministic_simd ? deterministic_form(instr.op) : instr.op;
   lowering_of(op)(*this, instr);
+  if (!is_unobservable(op)) first_combinable_ = checked_.size();
   if (const NanResult shape = nan_result(op); shape != NanResult::none && plan_.options.deterministic_nans)
     top() = canonical_nans(b_, top(), shape);
 }
@@ -359,22 +377,25 @@ void FuncLowering::return_results() {
   reachable_ = false;
 }
 
-void FuncLowering::trap(TrapCode code, Value index) {
-  Value site = i64(static_cast<u64>(code) << 32 | (offset_ & 0xffff'ffff));
+llvm::CallInst* FuncLowering::trap(TrapCode code, Value index) {
+  Value site = trap_site(code);
   auto* call = index ? unit_.call_helper(b_, store_context_, Helper::tenon_jit_raise_at, {vm_, site, index})
                      : b_.CreateCall(unit_.raise_function(), {vm_, site});
   call->setDoesNotReturn();
   call->setTailCallKind(llvm::CallInst::TCK_NoTail);
   b_.CreateUnreachable();
+  return call;
 }
 
-void FuncLowering::trap_if(Value condition, TrapCode code, Value index) {
+llvm::CallInst* FuncLowering::trap_if(Value condition, TrapCode code, Value index) {
   llvm::BasicBlock* cold = new_block("trap");
   llvm::BasicBlock* next = new_block();
   b_.CreateCondBr(condition, cold, next, unit_.unlikely());
   continue_in(cold);
-  trap(code, index);
+  llvm::CallInst* call = trap(code, index);
   continue_in(next);
+  first_combinable_ = checked_.size();
+  return call;
 }
 
 void FuncLowering::trap_unless_none(Value trap_code) {
@@ -406,6 +427,7 @@ void FuncLowering::trap_if_raised(Value condition) {
 // instruction (docs/design/0001-abi.md, "Order of loads and traps"). The call must not become nounwind, the
 // operand not "rm".
 void FuncLowering::barrier(Value keep_alive) {
+  if (!plan_.faults) return;  // all traps are calls, which LLVM leaves where they are
   llvm::Type* nothing = b_.getVoidTy();
   llvm::InlineAsm* assembly;
   std::vector<Value> args;

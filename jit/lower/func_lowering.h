@@ -98,6 +98,7 @@ class FuncLowering {
     b_.SetInsertPoint(block);
     known_locals_.assign(locals_.size(), nullptr);
     checked_.clear();
+    first_combinable_ = 0;
   }
   // The same for a block that is entered from the current one only: what is known here is known there.
   void continue_in(llvm::BasicBlock* block) { b_.SetInsertPoint(block); }
@@ -105,10 +106,12 @@ class FuncLowering {
   llvm::MDNode* branch_weights();
 
   // Traps.
-  void trap_if(Value condition, TrapCode code, Value index = nullptr);  // with an i64 that the message names
-  void trap(TrapCode code, Value index = nullptr);                      // ends the block
-  void trap_unless_none(Value trap_code);                               // of a helper that gives a TrapCode
-  void trap_if_raised(Value condition);  // a helper has told the store of a trap
+  llvm::CallInst* trap_if(Value condition, TrapCode code,
+                          Value index = nullptr);  // with an i64 that the message names
+  Value trap_site(TrapCode code) { return i64(static_cast<u64>(code) << 32 | (offset_ & 0xffff'ffff)); }
+  llvm::CallInst* trap(TrapCode code, Value index = nullptr);  // ends the block
+  void trap_unless_none(Value trap_code);                      // of a helper that gives a TrapCode
+  void trap_if_raised(Value condition);                        // a helper has told the store of a trap
   // Keeps loads and stores in the guest's order around it; with a value: that value is computed before.
   void barrier(Value keep_alive = nullptr);
   void check_interrupt();
@@ -183,6 +186,8 @@ class FuncLowering {
   void skip(const Instr& instr);
   void check_stack();
   Value check_bounds(const MemArg& mem, Value index, u64 width);
+  struct Checked;
+  void widen(Checked& check, u64 extent);
   Control& control(u32 label) { return controls_[controls_.size() - 1 - label]; }
   void add_phis(Control& c, const std::vector<ValType>& types);
   // A call, or an invoke when a try around it could catch what it throws.
@@ -213,8 +218,13 @@ class FuncLowering {
     Value index;
     u32 memory;
     u64 extent;
+    llvm::Instruction* limit =
+        nullptr;  // length - extent, which `index` is compared with; null: checked otherwise
+    llvm::CallInst* raise = nullptr;
   };
   std::vector<Checked> checked_;
+  // Since the check of this index in `checked_` nothing has happened that a guest could tell from a trap in its place.
+  size_t first_combinable_ = 0;
   std::span<const BranchHint> hints_;  // of this function
   std::vector<llvm::Type*> local_types_;
   std::vector<Control> controls_;

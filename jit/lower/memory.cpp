@@ -9,8 +9,13 @@ namespace tenon::jit {
 
 using Value = FuncLowering::Value;
 
+// There as long as the instance: what is read through it may be read earlier, in front of a loop for instance.
 Value FuncLowering::memory_desc(MemoryIdx m) {
-  return load_vm(unit_.ptr(), plan_.layout.memories + u64{m.value} * sizeof(void*), true);
+  Value desc = load_vm(unit_.ptr(), plan_.layout.memories + u64{m.value} * sizeof(void*), true);
+  auto* size = llvm::ConstantAsMetadata::get(b_.getInt64(sizeof(MemoryDesc)));
+  llvm::cast<llvm::LoadInst>(desc)->setMetadata(llvm::LLVMContext::MD_dereferenceable,
+                                                llvm::MDNode::get(unit_.context(), size));
+  return desc;
 }
 
 // Loaded once for each function where it never changes: passes see that all addresses have one base.
@@ -27,34 +32,55 @@ Value FuncLowering::memory_base(MemoryIdx m) {
   return memory0_base_;
 }
 
-// Traps unless index + offset + width <= length. A check that an earlier one implies is left out. Gives the
-// index in 64 bits.
+// Traps unless index + offset + width <= length. A check that an earlier one implies is left out; an earlier one is
+// widened to imply this where a guest cannot tell which came first. Gives the index in 64 bits.
 Value FuncLowering::check_bounds(const MemArg& mem, Value index, u64 width) {
   Value wide = b_.CreateZExt(index, unit_.i64());
   const u64 extent = mem.offset + width;
   const bool wraps = extent < width;  // only 64-bit memories have such offsets, and no bytes there
-  for (const Checked& c : checked_)
-    if (c.index == index && c.memory == mem.memory.value && c.extent >= extent && !wraps) return wide;
   const MemoryType& type = wasm().memories[mem.memory.value];
   constexpr u64 kEnough = u64{1} << 32;
   const u64 smallest = std::min(type.limits.min, kEnough) << std::min<u32>(type.page_shift, 31);
+  for (size_t i = 0; i < checked_.size() && !wraps; ++i) {
+    Checked& c = checked_[i];
+    if (c.index != index || c.memory != mem.memory.value) continue;
+    if (c.extent >= extent) return wide;
+    if (i < first_combinable_ || !c.limit || extent > smallest) continue;
+    widen(c, extent);
+    return wide;
+  }
   Value length =
       unit_.load(b_, unit_.i64(), memory_desc(mem.memory), offsetof(MemoryDesc, length), AliasClass::runtime);
+  Checked check{index, mem.memory.value, extent};
   Value past;
   if (wraps) {
     past = b_.getTrue();
   } else if (extent <= smallest) {
     // A memory never has less than its smallest size, so this difference is not negative.
-    past = b_.CreateICmpUGT(wide, b_.CreateNUWSub(length, i64(extent)));
+    check.limit = llvm::cast<llvm::Instruction>(b_.CreateNUWSub(length, i64(extent)));
+    past = b_.CreateICmpUGT(wide, check.limit);
   } else {
     // The sum may need a 65th bit with 64-bit memories.
     Value sum = b_.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_with_overflow, wide, i64(extent));
     past =
         b_.CreateOr(b_.CreateExtractValue(sum, 1), b_.CreateICmpUGT(b_.CreateExtractValue(sum, 0), length));
   }
-  trap_if(past, TrapCode::memory_out_of_bounds);
-  if (!wraps) checked_.push_back({index, mem.memory.value, extent});
+  check.raise = trap_if(past, TrapCode::memory_out_of_bounds);
+  if (!wraps) checked_.push_back(check);
   return wide;
+}
+
+// The check covers the instruction being lowered too. When it fails, what it was before says which of them traps.
+void FuncLowering::widen(Checked& check, u64 extent) {
+  llvm::IRBuilder<> cold(check.raise);
+  Value length = check.limit->getOperand(0);
+  Value wide = cold.CreateZExt(check.index, unit_.i64());
+  Value earlier = cold.CreateICmpUGT(wide, cold.CreateNUWSub(length, i64(check.extent)));
+  constexpr unsigned kSite = 1;
+  check.raise->setArgOperand(kSite, cold.CreateSelect(earlier, check.raise->getArgOperand(kSite),
+                                                      trap_site(TrapCode::memory_out_of_bounds)));
+  check.limit->setOperand(1, i64(extent));
+  check.extent = extent;
 }
 
 Value FuncLowering::address(const MemArg& mem, Value index, u32 width) {

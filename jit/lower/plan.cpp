@@ -179,6 +179,7 @@ ModulePlan::ModulePlan(const CompileRequest& request)
       decode(request.decode),
       has_fma(request.options.cpu().has(CpuFeature::fma)),
       memories(request.config.memories),
+      faults(std::ranges::any_of(memories, &MemoryPlan::guarded)),
       compiled(request.module->functions.size()),
       wide(request.module->functions.size()),
       weights(request.module->functions.size()),

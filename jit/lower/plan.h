@@ -22,6 +22,7 @@ struct ModulePlan {
   DecodeOptions decode;
   bool has_fma;
   std::vector<MemoryPlan> memories;
+  bool faults;                 // some memory is guarded: accesses trap where LLVM sees no branch
   std::vector<bool> compiled;  // by function index: in this image; the others are called through their
                                // FuncRef
   std::vector<bool> wide;      // makes tail calls or is the target of one: NativeSignature::wide_type

@@ -1,4 +1,5 @@
 // InBoundsPass: proofs by ranges, loops split by a range test, and barriers around what is left (in_bounds.h).
+// Checks in code are recognised by bounds_check.h.
 #include "jit/passes/in_bounds.h"
 
 #include <llvm/Analysis/LoopInfo.h>
@@ -16,8 +17,10 @@
 #include <llvm/Transforms/Utils/ScalarEvolutionExpander.h>
 
 #include <map>
+#include <set>
 
 #include "engine/runtime/vm.h"
+#include "jit/passes/bounds_check.h"
 #include "jit/passes/guest_access.h"
 
 namespace tenon::jit {
@@ -43,24 +46,37 @@ bool is_plain(const Instruction& i) {
   return store && store->isSimple();
 }
 
-// Accesses of one loop that differ by constants: at iteration k they touch
-// [zext(start + least) + k * step + delta, ... + size). With a 32-bit start the sums are Wasm's and may wrap.
+// Where an address or a checked index is: at iteration k it is zext(start + constant) + k * step + offset. With a 32-bit
+// start the sum is Wasm's and may wrap.
+struct Place {
+  const SCEV* start;
+  i64 step;
+  i64 constant;
+  u64 offset;
+};
+
+// Accesses of one loop, or checks of them, that differ by constants: at iteration k they touch
+// [zext(start + least) + k * step + delta, ... + size).
 struct Group {
   const SCEV* start;
   i64 step;
-  i64 least = 0;  // constant added to start
+  Value* length;  // of the memory that checks are about; null: the guarded one's
+  i64 least;      // constant added to start
   u64 extent = 0;
   struct Member {
-    Instruction* access;
-    i64 constant;  // added to start
-    u64 offset;    // added to the 64-bit address
+    Instruction* access;  // or the branch of a check
+    Place at;
+    u64 size;
   };
-  std::vector<Member> members;
+  std::vector<Member> members = {};
+
+  u64 delta(const Place& at) const { return static_cast<u64>(at.constant - least) + at.offset; }
 };
 
 class InBounds {
  public:
-  InBounds(llvm::Function& f, llvm::FunctionAnalysisManager& analyses, const GuestMemory& memory)
+  // Without `memory` nothing faults: what may trap is checked in code.
+  InBounds(llvm::Function& f, llvm::FunctionAnalysisManager& analyses, std::optional<GuestMemory> memory)
       : f_(f),
         memory_(memory),
         scev_(analyses.getResult<llvm::ScalarEvolutionAnalysis>(f)),
@@ -68,14 +84,15 @@ class InBounds {
         dominators_(analyses.getResult<llvm::DominatorTreeAnalysis>(f)) {}
 
   void run() {
-    for (Instruction& i : llvm::instructions(f_))
-      if (loops_.getLoopFor(i.getParent()) && is_guest_access(i) && is_plain(i) && below_least_length(i))
-        safe_.insert(&i);
+    if (memory_)
+      for (Instruction& i : llvm::instructions(f_))
+        if (loops_.getLoopFor(i.getParent()) && is_guest_access(i) && is_plain(i) && below_least_length(i))
+          safe_.insert(&i);
     std::vector<llvm::Loop*> innermost;
     for (llvm::Loop* loop : loops_.getLoopsInPreorder())
       if (loop->isInnermost()) innermost.push_back(loop);
     for (llvm::Loop* loop : innermost) split(*loop);
-    place_barriers();
+    if (memory_) place_barriers();
   }
 
  private:
@@ -85,17 +102,23 @@ class InBounds {
 
   void split(llvm::Loop& loop);
   bool collect(llvm::Loop& loop, std::vector<Group>& groups);
+  std::optional<Place> place_of(llvm::Loop& loop, const SCEV* offset, bool any_start);
   bool add_access(llvm::Loop& loop, Instruction& access, std::vector<Group>& groups);
+  void add_check(llvm::Loop& loop, llvm::BasicBlock& block, std::vector<Group>& groups);
+  void add(std::vector<Group>& groups, Value* length, const Group::Member& member);
+  void add_checked_accesses(llvm::Loop& loop, std::vector<Group>& groups);
+  const SCEV* rounds(llvm::Loop& loop, const std::vector<Group>& groups);
+  Value* length_of(const Group& g, llvm::IRBuilder<>& b);
   Value* range_test(llvm::Loop& loop, std::vector<Group>& groups, std::vector<Value*>& starts);
-  void make_copy(llvm::Loop& loop, Value* in_bounds);
+  void make_copy(llvm::Loop& loop, Value* in_bounds, std::vector<Group>& groups);
   void make_plain(llvm::Loop& loop, const std::vector<Group>& groups, const std::vector<Value*>& starts);
 
   bool keeps_alive(const Value* v, int depth = 0);
   void place_barriers();
-  bool is_loose(const Instruction& i) { return is_guest_access(i) && !safe_.contains(&i); }
+  bool is_loose(const Instruction& i) { return memory_ && is_guest_access(i) && !safe_.contains(&i); }
 
   llvm::Function& f_;
-  GuestMemory memory_;
+  std::optional<GuestMemory> memory_;
   llvm::ScalarEvolution& scev_;
   llvm::LoopInfo& loops_;
   llvm::DominatorTree& dominators_;
@@ -110,7 +133,7 @@ const SCEV* InBounds::offset_of(const Instruction& i) {
   llvm::APInt cell(64, 0);
   const Value* vm =
       load->getPointerOperand()->stripAndAccumulateConstantOffsets(i.getDataLayout(), cell, true);
-  if (vm != f_.getArg(0) || cell != memory_.base_cell) return nullptr;
+  if (vm != f_.getArg(0) || cell != memory_->base_cell) return nullptr;
   return scev_.removePointerBase(address);
 }
 
@@ -119,56 +142,92 @@ bool InBounds::below_least_length(const Instruction& i) {
   if (!offset) return false;
   const u64 last = scev_.getUnsignedRangeMax(offset).getLimitedValue();
   const u64 size = access_size(i);
-  return size <= memory_.min_length && last <= memory_.min_length - size;
+  return size <= memory_->min_length && last <= memory_->min_length - size;
 }
 
-// Splits a sum into its constant and the rest.
-std::pair<i64, const SCEV*> split_constant(llvm::ScalarEvolution& scev, const SCEV* s) {
-  if (const auto* constant = llvm::dyn_cast<llvm::SCEVConstant>(s))
-    return {constant->getAPInt().getSExtValue(), scev.getZero(s->getType())};
-  const auto* sum = llvm::dyn_cast<llvm::SCEVAddExpr>(s);
-  const auto* constant = sum ? llvm::dyn_cast<llvm::SCEVConstant>(sum->getOperand(0)) : nullptr;
-  if (!constant) return {0, s};
-  return {constant->getAPInt().getSExtValue(), scev.getMinusSCEV(s, constant)};
-}
-
-// Notes an access whose address moves by a constant in each iteration, or not at all.
-bool InBounds::add_access(llvm::Loop& loop, Instruction& access, std::vector<Group>& groups) {
-  const SCEV* offset = offset_of(access);
-  if (!offset) return false;
+// Where `offset` is in each iteration; nothing when it moves otherwise than by a constant. `any_start`: 64-bit starts of
+// unknown range too, which are no problem where a test shows them to be below a memory's length.
+std::optional<Place> InBounds::place_of(llvm::Loop& loop, const SCEV* offset, bool any_start) {
   auto [outer, moving] = split_constant(scev_, offset);
-  if (const auto* extended = llvm::dyn_cast<llvm::SCEVZeroExtendExpr>(moving))
+  if (const auto* extended = llvm::dyn_cast<llvm::SCEVZeroExtendExpr>(moving)) {
     moving = extended->getOperand();
+  } else {
+    moving = offset;
+    outer = 0;
+  }
   i64 step = 0;
   const SCEV* start = moving;
   if (const auto* recurrence = llvm::dyn_cast<llvm::SCEVAddRecExpr>(moving)) {
     const auto* constant = llvm::dyn_cast<llvm::SCEVConstant>(recurrence->getStepRecurrence(scev_));
     if (recurrence->getLoop() == &loop) {
       if (!recurrence->isAffine() || !constant || constant->getAPInt().getSignificantBits() > 63)
-        return false;
+        return std::nullopt;
       step = constant->getAPInt().getSExtValue();
       start = recurrence->getStart();
     }
   }
-  if (!scev_.isLoopInvariant(start, &loop) || std::abs(step) > kLargestStep) return false;
+  if (!scev_.isLoopInvariant(start, &loop) || std::abs(step) > kLargestStep) return std::nullopt;
   if (start->getType()->isIntegerTy(64)) {  // a 32-bit sum that SCEV has seen not to wrap
     const auto [added, inner] = split_constant(scev_, start);
-    if (const auto* extended = llvm::dyn_cast<llvm::SCEVZeroExtendExpr>(inner)) {
+    if (const auto* extended = llvm::dyn_cast<llvm::SCEVZeroExtendExpr>(inner); extended && added >= 0) {
       outer += added;
       start = extended->getOperand();
     }
   }
-  if (outer < 0 || static_cast<u64>(outer) > kSmallEnough) return false;
+  if (outer < 0 || static_cast<u64>(outer) > kSmallEnough) return std::nullopt;
   const auto [constant, rest] = split_constant(scev_, start);
   const u32 bits = rest->getType()->getIntegerBitWidth();
-  if (bits != 32 && (bits != 64 || scev_.getUnsignedRangeMax(rest).ugt(kSmallEnough))) return false;
-  if (static_cast<u64>(std::abs(constant)) > kSmallEnough) return false;
-  auto group =
-      std::ranges::find_if(groups, [&](const Group& g) { return g.start == rest && g.step == step; });
-  if (group == groups.end()) group = groups.insert(groups.end(), Group{rest, step, constant, 0, {}});
-  group->least = std::min(group->least, constant);
-  group->members.push_back({&access, constant, static_cast<u64>(outer)});
-  return true;
+  if (bits != 32 && (bits != 64 || (!any_start && scev_.getUnsignedRangeMax(rest).ugt(kSmallEnough))))
+    return std::nullopt;
+  constexpr auto kLargest = static_cast<i64>(kSmallEnough);
+  if (constant > kLargest || constant < -kLargest) return std::nullopt;
+  return Place{rest, step, constant, static_cast<u64>(outer)};
+}
+
+void InBounds::add(std::vector<Group>& groups, Value* length, const Group::Member& member) {
+  const Place& at = member.at;
+  auto group = std::ranges::find_if(
+      groups, [&](const Group& g) { return g.start == at.start && g.step == at.step && g.length == length; });
+  if (group == groups.end())
+    group = groups.insert(groups.end(), Group{at.start, at.step, length, at.constant});
+  group->least = std::min(group->least, at.constant);
+  group->members.push_back(member);
+}
+
+// Notes an access whose address moves by a constant in each iteration, or not at all.
+bool InBounds::add_access(llvm::Loop& loop, Instruction& access, std::vector<Group>& groups) {
+  const SCEV* offset = offset_of(access);
+  const auto at = offset ? place_of(loop, offset, false) : std::nullopt;
+  if (at) add(groups, nullptr, {&access, *at, access_size(access)});
+  return at.has_value();
+}
+
+// Notes the check at the block's end, if it is one whose index moves so. Others stay where they are.
+void InBounds::add_check(llvm::Loop& loop, llvm::BasicBlock& block, std::vector<Group>& groups) {
+  const auto check = find_bounds_check(block, scev_);
+  if (!check || !loop.isLoopInvariant(check->length) || check->extent > kSmallEnough) return;
+  const auto at = place_of(loop, check->index, true);
+  if (at) add(groups, check->length, {check->branch, *at, check->extent});
+}
+
+// Accesses that lie in what a group of checks is about.
+void InBounds::add_checked_accesses(llvm::Loop& loop, std::vector<Group>& groups) {
+  for (llvm::BasicBlock* block : loop.blocks())
+    for (Instruction& i : *block) {
+      if (!is_guest_access(i) || !is_plain(i)) continue;
+      const SCEV* address = scev_.getSCEV(llvm::getLoadStorePointerOperand(&i));
+      const auto* base = llvm::dyn_cast<llvm::SCEVUnknown>(scev_.getPointerBase(address));
+      if (!base || !scev_.isLoopInvariant(base, &loop)) continue;
+      const auto at = place_of(loop, scev_.removePointerBase(address), true);
+      if (!at) continue;
+      const u64 size = access_size(i);
+      for (Group& g : groups)
+        if (g.length && g.start == at->start && g.step == at->step && g.extent >= size &&
+            g.delta(*at) <= g.extent - size) {
+          g.members.push_back({&i, *at, size});
+          break;
+        }
+    }
 }
 
 // All accesses of the loop that may trap, in groups. False when the loop is none to split.
@@ -184,18 +243,46 @@ bool InBounds::collect(llvm::Loop& loop, std::vector<Group>& groups) {
       if (i.isAtomic() || i.isVolatile()) return false;
       if (is_loose(i) && !add_access(loop, i, groups)) return false;
     }
+    if (!memory_) add_check(loop, *block, groups);
   }
   for (Group& g : groups)
-    for (const Group::Member& m : g.members)
-      g.extent =
-          std::max(g.extent, static_cast<u64>(m.constant - g.least) + m.offset + access_size(*m.access));
+    for (const Group::Member& m : g.members) g.extent = std::max(g.extent, g.delta(m.at) + m.size);
+  if (!memory_) add_checked_accesses(loop, groups);
   return !groups.empty() && groups.size() <= kMostTests;
+}
+
+// How often the loop is repeated, at most; exactly where vectors depend on it. Null: unknown.
+const SCEV* InBounds::rounds(llvm::Loop& loop, const std::vector<Group>& groups) {
+  if (memory_) return scev_.getBackedgeTakenCount(&loop);
+  std::set<const llvm::BasicBlock*> checks;
+  for (const Group& g : groups)
+    for (const Group::Member& m : g.members)
+      if (m.access->isTerminator()) checks.insert(m.access->getParent());
+  llvm::SmallVector<llvm::BasicBlock*, 8> exits;
+  loop.getExitingBlocks(exits);
+  llvm::SmallVector<const SCEV*, 4> counts;
+  for (llvm::BasicBlock* exit : exits) {
+    if (checks.contains(exit)) continue;
+    const SCEV* count = scev_.getExitCount(&loop, exit);
+    if (!llvm::isa<llvm::SCEVCouldNotCompute>(count)) counts.push_back(count);
+  }
+  return counts.empty() ? scev_.getCouldNotCompute() : scev_.getUMinFromMismatchedTypes(counts, true);
+}
+
+Value* InBounds::length_of(const Group& g, llvm::IRBuilder<>& b) {
+  if (g.length) return g.length;
+  auto load = [&](llvm::Type* type, Value* base, u64 offset) {
+    return b.CreateAlignedLoad(type, b.CreateInBoundsGEP(b.getInt8Ty(), base, b.getInt64(offset)),
+                               llvm::Align(8));
+  };
+  return load(b.getInt64Ty(), load(b.getPtrTy(), f_.getArg(0), memory_->desc_cell),
+              offsetof(MemoryDesc, length));
 }
 
 // Computes, in the preheader, whether the loop's last addresses are within the memory; fills each group's first
 // address. All sums are 64-bit and of numbers small enough not to wrap.
 Value* InBounds::range_test(llvm::Loop& loop, std::vector<Group>& groups, std::vector<Value*>& starts) {
-  const SCEV* count = scev_.getBackedgeTakenCount(&loop);
+  const SCEV* count = rounds(loop, groups);
   if (llvm::isa<llvm::SCEVCouldNotCompute>(count) || count->getType()->getIntegerBitWidth() > 64)
     return nullptr;
   Instruction* at = loop.getLoopPreheader()->getTerminator();
@@ -211,15 +298,12 @@ Value* InBounds::range_test(llvm::Loop& loop, std::vector<Group>& groups, std::v
   }
   llvm::IRBuilder<> b(at);
   Value* rounds = expander.expandCodeFor(count, word, at);
-  Value* vm = f_.getArg(0);
-  auto load = [&](llvm::Type* type, Value* base, u64 offset) {
-    return b.CreateAlignedLoad(type, b.CreateInBoundsGEP(b.getInt8Ty(), base, b.getInt64(offset)),
-                               llvm::Align(8));
-  };
-  Value* length = load(word, load(b.getPtrTy(), vm, memory_.desc_cell), offsetof(MemoryDesc, length));
   Value* fits = b.CreateICmpULT(rounds, b.getInt64(u64{1} << 33));
+  std::map<Value*, Value*> lengths;
   for (size_t i = 0; i < groups.size(); ++i) {
     const Group& g = groups[i];
+    Value*& length = lengths[g.length];
+    if (!length) length = length_of(g, b);
     Value* first = expander.expandCodeFor(firsts[i], word, at);
     starts.push_back(first);
     Value* span = b.CreateMul(rounds, b.getInt64(static_cast<u64>(std::abs(g.step))));
@@ -232,8 +316,8 @@ Value* InBounds::range_test(llvm::Loop& loop, std::vector<Group>& groups, std::v
   return fits;
 }
 
-// The loop runs when `in_bounds`, a copy of it otherwise.
-void InBounds::make_copy(llvm::Loop& loop, Value* in_bounds) {
+// The loop runs when `in_bounds`, without the checks of the groups; a copy of it otherwise.
+void InBounds::make_copy(llvm::Loop& loop, Value* in_bounds, std::vector<Group>& groups) {
   llvm::BasicBlock* test = loop.getLoopPreheader();
   llvm::SmallVector<llvm::BasicBlock*, 4> exits;
   loop.getUniqueExitBlocks(exits);
@@ -258,6 +342,12 @@ void InBounds::make_copy(llvm::Loop& loop, Value* in_bounds) {
   llvm::IRBuilder<> b(test);
   b.CreateCondBr(in_bounds, plain, llvm::cast<llvm::BasicBlock>(mapped(plain)),
                  llvm::MDBuilder(f_.getContext()).createBranchWeights(100'000, 1));
+  for (Group& g : groups)
+    std::erase_if(g.members, [](const Group::Member& m) {
+      auto* check = llvm::dyn_cast<llvm::BranchInst>(m.access);
+      if (check) drop_check(*check);
+      return check != nullptr;
+    });
   dominators_.recalculate(f_);
   llvm::formDedicatedExitBlocks(&loop, &dominators_, &loops_, nullptr, true);
   llvm::formDedicatedExitBlocks(copy, &dominators_, &loops_, nullptr, true);
@@ -287,7 +377,7 @@ void InBounds::make_plain(llvm::Loop& loop, const std::vector<Group>& groups,
       Value* base = llvm::cast<llvm::SCEVUnknown>(scev_.getPointerBase(address))->getValue();
       const auto flags = llvm::GEPNoWrapFlags::inBounds() | llvm::GEPNoWrapFlags::noUnsignedWrap();
       Value* p = b.CreateGEP(b.getInt8Ty(), base, first, "", flags);
-      const u64 delta = static_cast<u64>(m.constant - groups[i].least) + m.offset;
+      const u64 delta = groups[i].delta(m.at);
       if (delta != 0) p = b.CreateGEP(b.getInt8Ty(), p, b.getInt64(delta), "", flags);
       m.access->setOperand(llvm::isa<llvm::StoreInst>(m.access) ? 1 : 0, p);
       safe_.insert(m.access);
@@ -302,7 +392,7 @@ void InBounds::split(llvm::Loop& loop) {
   std::vector<Value*> starts;
   Value* in_bounds = range_test(loop, groups, starts);
   if (!in_bounds) return;
-  make_copy(loop, in_bounds);
+  make_copy(loop, in_bounds, groups);
   make_plain(loop, groups, starts);
   scev_.forgetAllLoops();
 }
@@ -359,9 +449,8 @@ void InBounds::place_barriers() {
 }  // namespace
 
 llvm::PreservedAnalyses InBoundsPass::run(llvm::Function& f, llvm::FunctionAnalysisManager& analyses) {
-  const auto memory = guest_memory(*f.getParent());
-  if (!memory || f.arg_empty()) return llvm::PreservedAnalyses::all();
-  InBounds(f, analyses, *memory).run();
+  if (f.arg_empty()) return llvm::PreservedAnalyses::all();
+  InBounds(f, analyses, guest_memory(*f.getParent())).run();
   return llvm::PreservedAnalyses::none();
 }
 

@@ -4,8 +4,9 @@
 //   - those of innermost loops whose address ranges are known before the loop: it is copied, one test in front
 //     compares the ranges with the memory's length (memories never shrink), and the copy behind it accesses
 //     memory plainly.
-// What may still trap gets barriers on both sides. Guarded 32-bit memory 0 only (guest_access.h); vectorising is
-// left to LLVM.
+// What may still trap gets barriers on both sides. That is for guarded 32-bit memory 0 (guest_access.h). Where bounds are
+// checked in code instead (memory64, custom page sizes, no reservation), the same loops are copied and the checks are left
+// out of the copy. Vectorising is left to LLVM.
 #pragma once
 #include <llvm/IR/PassManager.h>
 

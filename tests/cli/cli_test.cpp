@@ -241,6 +241,73 @@ TEST_F(CliTest, CompiledLoopsEndByTimeoutAndCtrlCWithABacktrace) {
   }
 }
 
+// The main thread waits for the other one, which never ends: its place is what is reported.
+TEST_F(CliTest, ThreadsEndByTimeoutAndCtrlCWithTheBacktraceOfOneThatRuns) {
+  const std::string f = file("threads.wat", R"((module
+    (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+    (import "env" "memory" (memory 1 1 shared))
+    (func $turn (loop $l (br $l)))
+    (func (export "wasi_thread_start") (param i32 i32) (call $turn))
+    (func $join (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
+    (func (export "_start") (drop (call $spawn (i32.const 0))) (call $join))))");
+  for (const std::string engine : {"interp", "jit", "auto"}) {
+    const Ran timeout = tenon("run --no-cache --engine=" + engine + " --timeout 0.3 " + f);
+    EXPECT_EQ(timeout.status, 134) << timeout.out;
+    EXPECT_THAT(timeout.out, HasSubstr("interrupted"));
+    EXPECT_THAT(timeout.out, HasSubstr("turn"));
+    EXPECT_THAT(timeout.out, Not(HasSubstr("join")));
+  }
+  const Ran pressed = sh("timeout --signal=INT --preserve-status --kill-after=20 0.5 " + kTenon +
+                         " run --no-cache --engine=jit " + f + " 2>&1");
+  EXPECT_EQ(pressed.status, 130) << pressed.out;
+  EXPECT_THAT(pressed.out, HasSubstr("turn"));
+}
+
+// With nobody running, one that waits is shown.
+TEST_F(CliTest, ThreadsThatAllWaitEndByTimeout) {
+  const std::string f = file("waiting.wat", R"((module (import "env" "memory" (memory 1 1 shared))
+    (func $sleep (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
+    (func (export "_start") (call $sleep))))");
+  const Ran timeout = tenon("run --no-cache --timeout 0.2 " + f);
+  EXPECT_EQ(timeout.status, 134) << timeout.out;
+  EXPECT_THAT(timeout.out, HasSubstr("sleep"));
+}
+
+// A guest of `clang -g`: backtraces have its source lines.
+TEST_F(CliTest, BacktracesNameSourceLines) {
+  if (sh("which clang-22").status != 0)
+    GTEST_SKIP() << "no clang-22 to compile a guest with debug information";
+  const std::string source = file("lines.c", R"(static int at(int *p, int n) {
+  if (n == 0)
+    __builtin_trap();
+  return p[n];
+}
+__attribute__((noinline)) int sum(int *p, int n) {
+  int s = 0;
+  for (int i = n; i >= 0; --i)
+    s += at(p, i);
+  return s;
+}
+int table[64];
+__attribute__((export_name("_start"))) void start(void) {
+  sum(table, 5);
+}
+)");
+  for (const std::string version : {"4", "5"}) {
+    const std::string guest = (dir / ("lines" + version + ".wasm")).string();
+    const Ran compiled =
+        sh("clang-22 --target=wasm32 -gdwarf-" + version +
+           " -O1 -nostdlib --no-wasm-opt -Wl,--no-entry " + source + " -o " + guest);
+    ASSERT_EQ(compiled.status, 0) << compiled.out;
+    for (const std::string engine : {"interp", "jit"}) {
+      const Ran ran = tenon("run --no-cache --engine=" + engine + " " + guest);
+      EXPECT_EQ(ran.status, 134);
+      EXPECT_THAT(ran.out, testing::ContainsRegex("sum at [^ ]*lines\\.c:3\n")) << version << engine;
+      EXPECT_THAT(ran.out, testing::ContainsRegex("start at [^ ]*lines\\.c:14\n")) << version << engine;
+    }
+  }
+}
+
 TEST_F(CliTest, ErrorsSayWhatToDoNext) {
   EXPECT_THAT(tenon("run /nowhere.wasm").out, HasSubstr("cannot read /nowhere.wasm"));
   const Ran import = tenon("run " + file("i.wat", R"((module (import "env" "f" (func))))"));

@@ -1,9 +1,10 @@
 // Bytes → decode and validate. Beyond not crashing: bodies that are checked later give the same verdict, and
-// a module that is valid can be read again by a translator's means.
+// a module that is valid can be read again by a translator's means, and its debug information for source lines.
 #include <cstdlib>
 #include <memory>
 #include <vector>
 
+#include "engine/debug_lines.h"
 #include "engine/module.h"
 #include "engine/reader.h"
 #include "engine/validate/func_validator.h"
@@ -47,6 +48,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   translate(**module, options.limits);
+  DebugLines(**module).find(size / 2);
   const auto later = decode_module(registry, bytes, nullptr, lazy);
   require(later.has_value() && (*later)->types == (*module)->types);
   return 0;

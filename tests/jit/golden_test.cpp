@@ -1,5 +1,6 @@
 // Modules whose IR and machine code must have a certain form: tests/jit/golden/*.wat say which, in comments.
 //   ;; RUN: levels=0,1,2,3 cpu=x86-64-v3     optimisation levels; the processor that machine code is for
+//   ;; RUN: checks                           with fuel, epochs and looks at the interrupt flag, which are off otherwise
 //   ;; IR: text        a line of the optimised IR that holds the text, after the match before it
 //   ;; IR-NEXT: text   the next line
 //   ;; IR-NOT: text    no line between the matches before and after it
@@ -36,6 +37,7 @@ struct Directive {
 struct Script {
   std::vector<u32> levels{2};
   std::string cpu = "x86-64-v3";
+  bool checks = false;
 };
 
 // Blanks match any number of blanks, {{…}} is a regular expression, all else is literal.
@@ -152,6 +154,7 @@ Script read_run_line(const std::string& source) {
       if (c != ',') s.levels.push_back(static_cast<u32>(c - '0'));
   }
   if (std::regex_search(source, m, std::regex(R"(;; RUN:.*cpu=(\S+))"))) s.cpu = m[1];
+  s.checks = std::regex_search(source, std::regex(R"(;; RUN:.*\bchecks\b)"));
   return s;
 }
 
@@ -168,6 +171,7 @@ TEST_P(Golden, CodeHasTheFormItsFileSays) {
     Guest::Options options = Guest::at_level(level);
     options.jit.dump_ir = folder;
     options.jit.threads = 1;
+    options.jit.fuel = options.jit.epochs = options.jit.interrupts = script.checks;
     const Guest guest(source, options);
     std::string ir, assembly;
     const auto want_assembly = directives(source, "ASM", level);

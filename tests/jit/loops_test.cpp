@@ -11,72 +11,95 @@
 namespace tenon::jit {
 namespace {
 
-// Loops with 32-bit addresses as compilers write them: by index, unrolled, downwards, over several arrays, with a
-// condition, and with addresses that wrap.
+// Loops as compilers write them: by index, unrolled, downwards, over several arrays, with a condition, and with
+// addresses that wrap. ADR is the type of addresses.
 constexpr const char* kLoops = R"(
-  (memory (export "m") 1 1)
-  (func (export "fill") (param $p i32) (param $n i32) (result i32)
+  (memory (export "m") MEMORY 1 1)
+  (func (export "fill") (param $p ADR) (param $n i32) (result ADR)
     (loop $l
       (i32.store (local.get $p) (local.get $n))
-      (local.set $p (i32.add (local.get $p) (i32.const 4)))
+      (local.set $p (ADR.add (local.get $p) (ADR.const 4)))
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (local.get $p))
-  (func (export "sum") (param $p i32) (param $n i32) (result i32) (local $s i32)
+  (func (export "sum") (param $p ADR) (param $n i32) (result i32) (local $s i32)
     (loop $l
       (local.set $s (i32.add (local.get $s) (i32.load (local.get $p))))
-      (local.set $p (i32.add (local.get $p) (i32.const 4)))
+      (local.set $p (ADR.add (local.get $p) (ADR.const 4)))
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (local.get $s))
-  (func (export "add") (param $p i32) (param $q i32) (param $n i32) (local $i i32)
+  (func (export "add") (param $p ADR) (param $q ADR) (param $n i32) (local $i i32)
     (loop $l
-      (f32.store offset=8 (i32.add (local.get $p) (i32.shl (local.get $i) (i32.const 2)))
-        (f32.add (f32.load (i32.add (local.get $p) (i32.shl (local.get $i) (i32.const 2))))
-                 (f32.load offset=4 (i32.add (local.get $q) (i32.shl (local.get $i) (i32.const 2))))))
+      (f32.store offset=8 (ADR.add (local.get $p) (ADR.shl INDEX (ADR.const 2)))
+        (f32.add (f32.load (ADR.add (local.get $p) (ADR.shl INDEX (ADR.const 2))))
+                 (f32.load offset=4 (ADR.add (local.get $q) (ADR.shl INDEX (ADR.const 2))))))
       (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n)))))
-  (func (export "unrolled") (param $p i32) (param $n i32) (result i64) (local $a i32) (local $s i64)
+  (func (export "unrolled") (param $p ADR) (param $n i32) (result i64) (local $a ADR) (local $s i64)
     (loop $l
       (i64.store (local.get $p) (i64.add (i64.load (local.get $p)) (local.get $s)))
-      (local.set $a (i32.add (local.get $p) (i32.const 8)))
+      (local.set $a (ADR.add (local.get $p) (ADR.const 8)))
       (i64.store (local.get $a) (i64.add (i64.load (local.get $a)) (i64.const 3)))
-      (local.set $s (i64.add (local.get $s) (i64.load (i32.sub (local.get $p) (i32.const 8)))))
-      (local.set $p (i32.add (local.get $p) (i32.const 16)))
+      (local.set $s (i64.add (local.get $s) (i64.load (ADR.sub (local.get $p) (ADR.const 8)))))
+      (local.set $p (ADR.add (local.get $p) (ADR.const 16)))
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 2)))))
     (local.get $s))
-  (func (export "down") (param $p i32) (param $n i32)
+  (func (export "down") (param $p ADR) (param $n i32)
     (loop $l
-      (local.set $p (i32.sub (local.get $p) (i32.const 2)))
+      (local.set $p (ADR.sub (local.get $p) (ADR.const 2)))
       (i32.store16 (local.get $p) (local.get $n))
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
-  (func (export "condition") (param $p i32) (param $n i32) (local $i i32)
+  (func (export "condition") (param $p ADR) (param $n i32) (local $i i32)
     (loop $l
       (if (i32.and (local.get $i) (i32.const 4))
-        (then (i32.store8 (i32.add (local.get $p) (local.get $i)) (local.get $i))))
+        (then (i32.store8 (ADR.add (local.get $p) INDEX) (local.get $i))))
       (br_if $l (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n)))))
-  (func (export "same") (param $p i32) (param $n i32)
+  (func (export "same") (param $p ADR) (param $n i32)
     (loop $l
       (i32.store (local.get $p) (i32.add (i32.load (local.get $p)) (local.get $n)))
       (i32.store offset=65532 (local.get $p) (local.get $n))
       (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))";
 
-class Loops : public testing::TestWithParam<u32> {};
-INSTANTIATE_TEST_SUITE_P(OptLevels, Loops, testing::Range(0u, 4u));
+std::string replaced(std::string text, std::string_view from, std::string_view to) {
+  for (size_t at = 0; (at = text.find(from, at)) != text.npos; at += to.size())
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+// How bounds are checked: by faults, in code, in code with 64-bit addresses.
+enum class Bounds : u8 { guarded, checked, memory64 };
+
+class Loops : public testing::TestWithParam<std::tuple<u32, Bounds>> {};
+INSTANTIATE_TEST_SUITE_P(OptLevels, Loops,
+                         testing::Combine(testing::Range(0u, 4u),
+                                          testing::Values(Bounds::guarded, Bounds::checked,
+                                                          Bounds::memory64)));
 
 TEST_P(Loops, TrapAsInTheInterpreter) {
-  Guest interpreted(kLoops, Guest::interpreter());
-  Guest compiled(kLoops, Guest::at_level(GetParam()));
+  const auto [level, bounds] = GetParam();
+  const bool is64 = bounds == Bounds::memory64;
+  std::string loops = replaced(kLoops, "ADR", is64 ? "i64" : "i32");
+  loops = replaced(loops, "INDEX", is64 ? "(i64.extend_i32_u (local.get $i))" : "(local.get $i)");
+  loops = replaced(loops, "MEMORY", is64 ? "i64" : "");
+  Guest interpreted(loops, Guest::interpreter());
+  Guest::Options options = Guest::at_level(level);
+  if (bounds == Bounds::checked) options.limits.memory_reservation = 0;
+  Guest compiled(loops, options);
   auto memory = [](Guest& g) { return std::get<Memory*>(*g.instance().find_export("m"))->desc().base; };
   for (const char* name : {"fill", "sum", "add", "unrolled", "down", "condition", "same"})
     for (u64 start :
-         {0u, 4u, 8u, 16u, 1000u, 40000u, 65528u, 65532u, 65535u, 65536u, 0xffff'fff0u, 0xffff'fffcu})
+         {u64{0}, u64{4}, u64{8}, u64{16}, u64{1000}, u64{40000}, u64{65528}, u64{65532}, u64{65535},
+          u64{65536}, u64{0xffff'fff0}, u64{0xffff'fffc}, ~u64{0}, ~u64{0} - 7, ~u64{0} - 15, u64{1} << 63})
       for (u64 count : {2u, 4u, 30u, 1000u, 16384u, 20000u}) {
+        const u64 from = is64 ? start : static_cast<u32>(start);
         const bool two = std::string_view(name) == "add";
         const std::vector<u64> args =
-            two ? std::vector<u64>{start, 65536 - start / 2, count} : std::vector<u64>{start, count};
+            two ? std::vector<u64>{from, 65536 - from / 2, count} : std::vector<u64>{from, count};
         const Outcome a = interpreted.call(name, args), b = compiled.call(name, args);
         const std::string what =
             std::string(name) + " " + std::to_string(start) + " " + std::to_string(count);
         ASSERT_EQ(a.status, b.status) << what;
         ASSERT_EQ(a.trap, b.trap) << what;
+        // Merged accesses may be known by function only.
+        if (bounds != Bounds::guarded) ASSERT_EQ(a.offsets, b.offsets) << what;
         if (a.status == Status::ok) ASSERT_EQ(a.as_u32(), b.as_u32()) << what;
         ASSERT_EQ(std::memcmp(memory(interpreted), memory(compiled), 65536), 0) << what;
       }

@@ -75,6 +75,44 @@ TEST_P(MemoryShortcuts, ChecksThatAreLeftOutWereImplied) {
   EXPECT_EQ(g.call("grown", {2 * kEnd}).trap, TrapCode::memory_out_of_bounds);
 }
 
+// One check for several loads: the one that traps is the one that is reported, and what comes between is seen.
+TEST_P(MemoryShortcuts, WidenedChecksTrapWhereTheAccessIs) {
+  constexpr const char* kModule = R"((module (memory i64 1 4) (global $g (export "g") (mut i64) (i64.const 0))
+    (func (export "loads") (param i64) (result i64)
+      (i64.add (i64.load (local.get 0))
+        (i64.add (i64.load offset=8 (local.get 0))
+          (i64.add (i64.load8_u offset=40 (local.get 0)) (i64.load offset=16 (local.get 0))))))
+    (func (export "divided") (param i64 i64) (result i64)
+      (i64.add (i64.load (local.get 0))
+        (i64.add (i64.div_u (i64.const 7) (local.get 1)) (i64.load offset=16 (local.get 0)))))
+    (func (export "global") (param i64) (result i64)
+      (drop (i64.load (local.get 0)))
+      (global.set $g (i64.add (global.get $g) (i64.const 1)))
+      (i64.load offset=16 (local.get 0)))
+    (func (export "branch") (param i64 i32) (result i64)
+      (drop (i64.load (local.get 0)))
+      (if (local.get 1) (then (return (i64.const 3))))
+      (i64.load offset=16 (local.get 0)))
+    (func (export "two") (param i64 i64) (result i64)
+      (i64.add (i64.load (local.get 0))
+        (i64.add (i64.load offset=8 (local.get 1))
+          (i64.add (i64.load offset=16 (local.get 0)) (i64.load offset=24 (local.get 1))))))
+    (func (export "get") (result i64) (global.get $g))))";
+  Guest reference(kModule, Guest::interpreter());
+  Guest& g = guest(kModule);
+  constexpr u64 kEnd = 65536;
+  for (u64 at = kEnd - 44; at <= kEnd + 1; ++at)
+    for (const u64 second : {u64{0}, u64{1}, kEnd - 30, kEnd - 10})
+      for (const char* name : {"loads", "divided", "global", "branch", "two", "get"}) {
+        const std::vector<u64> args{at, second};
+        const Outcome want = reference.call(name, args), got = g.call(name, args);
+        ASSERT_EQ(got.status, want.status) << name << " " << at << " " << second;
+        ASSERT_EQ(got.trap, want.trap) << name << " " << at << " " << second;
+        ASSERT_EQ(got.offsets, want.offsets) << name << " " << at << " " << second;
+        if (want.status == Status::ok) ASSERT_EQ(got.as_u64(), want.as_u64()) << name << " " << at;
+      }
+}
+
 INSTANTIATE_TEST_SUITE_P(Levels, MemoryShortcuts, testing::Values(0u, 1u, 2u, 3u, kInterpreter));
 
 }  // namespace
