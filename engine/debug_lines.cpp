@@ -227,12 +227,10 @@ class Unit {
     line_ = 1;
   }
 
+  // Functions lie side by side, each behind its size; in front of the first is their count.
   bool is_in_function(u32 offset) const {
-    constexpr u64 kSizeField = 5;  // a function begins with its size, which is not part of `body`
     const auto defined = std::span(module_.functions).subspan(module_.imported_functions);
-    const auto f = std::ranges::upper_bound(defined, u64{offset}, {},
-                                            [](const Function& g) { return g.offset + g.body.size(); });
-    return f != defined.end() && offset + kSizeField >= f->offset;
+    return offset > code_ && !defined.empty() && offset < defined.back().offset + defined.back().body.size();
   }
 
   std::vector<Row>& rows_;
