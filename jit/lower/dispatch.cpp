@@ -11,26 +11,26 @@ namespace {
 
 constexpr u64 kLargestTable = 1 << 20;
 
-// The value of `i32.const n; end`; nothing for other expressions.
-std::optional<u32> constant_offset(const Module& module, const ConstExpr& expr) {
+// The value of `i32.const n; end` or `i64.const n; end`; nothing for other expressions.
+std::optional<u64> constant_offset(const Module& module, const ConstExpr& expr) {
   CodeReader reader(module, expr.code, expr.offset, CodeKind::constant_expression);
   Instr first, second;
-  if (!reader.next(first) || first.op != Op::i32_const) return std::nullopt;
-  const u32 value = static_cast<u32>(first.bits);
+  if (!reader.next(first) || (first.op != Op::i32_const && first.op != Op::i64_const)) return std::nullopt;
+  const u64 value = first.op == Op::i32_const ? static_cast<u32>(first.bits) : first.bits;
   if (!reader.next(second) || second.op != Op::end) return std::nullopt;
   return value;
 }
 
 std::optional<TableContent> content(const Module& module, u32 table) {
   const TableType& type = module.tables[table].type;
-  if (type.is64 || type.limits.min > kLargestTable || !module.tables[table].init.code.empty())
-    return std::nullopt;
+  if (type.limits.min > kLargestTable || !module.tables[table].init.code.empty()) return std::nullopt;
   TableContent rows(type.limits.min, kNoFunction);
   for (const ElementSegment& segment : module.elements) {
     if (segment.mode != SegmentMode::active || segment.table.value != table) continue;
     const auto at = constant_offset(module, segment.table_offset);
     // A segment that does not fit ends instantiation.
-    if (!at || !segment.exprs.empty() || u64{*at} + segment.funcs.size() > rows.size()) return std::nullopt;
+    if (!at || !segment.exprs.empty() || *at > rows.size() || segment.funcs.size() > rows.size() - *at)
+      return std::nullopt;
     for (size_t i = 0; i < segment.funcs.size(); ++i) rows[*at + i] = segment.funcs[i].value;
   }
   return rows;

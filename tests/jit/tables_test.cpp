@@ -77,5 +77,22 @@ TEST_P(Tables, ContentThatAHostMayChange) {
   EXPECT_EQ(g.call("none", {1}).as_u32(), 8u);
 }
 
+TEST_P(Tables, With64BitIndices) {
+  constexpr const char* kModule = R"((module (type $none (func (result i32)))
+    (table $t i64 4 4 funcref) (elem (i64.const 1) $seven $eight)
+    (func $seven (type $none) (i32.const 7))
+    (func $eight (type $none) (i32.const 8))
+    (func (export "none") (param i64) (result i32) (call_indirect $t (type $none) (local.get 0))))";
+  Guest g(kModule, Guest::at_level(GetParam()));
+  EXPECT_EQ(g.call("none", {1}).as_u32(), 7u);
+  EXPECT_EQ(g.call("none", {2}).as_u32(), 8u);
+  EXPECT_EQ(g.call("none", {3}).trap, TrapCode::uninitialized_element);
+  for (const u64 past : {u64{4}, u64{1} << 32 | 1, ~u64{0}})
+    EXPECT_EQ(g.call("none", {past}).trap, TrapCode::undefined_element) << past;
+  // A segment that begins beyond the table ends instantiation, as it does in the interpreter.
+  const std::string beyond = R"((module (table i64 4 4 funcref) (elem (i64.const -1) $f $f) (func $f)))";
+  EXPECT_FALSE(Guest(beyond, Guest::at_level(GetParam())).ok());
+}
+
 }  // namespace
 }  // namespace tenon::jit
