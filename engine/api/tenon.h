@@ -98,7 +98,8 @@ TENON_API size_t tenon_error_frame_count(const tenon_error_t* error);
 TENON_API bool tenon_error_frame(const tenon_error_t* error, size_t index, tenon_frame_t* out);
 /* The frame's source line, where the guest was compiled with debug information (`clang -g`); otherwise false. The name lives
    as long as the error. */
-TENON_API bool tenon_error_frame_source(const tenon_error_t* error, size_t index, tenon_name_t* file, uint32_t* line);
+TENON_API bool tenon_error_frame_source(const tenon_error_t* error, size_t index, tenon_name_t* file,
+                                        uint32_t* line);
 /* An error of a host function's own, for tenon_callback_t: the guest traps with this message. */
 TENON_API tenon_error_t* tenon_error_new(const char* message, size_t size);
 /* Makes a host function end the guest as proc_exit does. */

@@ -295,9 +295,8 @@ __attribute__((export_name("_start"))) void start(void) {
 )");
   for (const std::string version : {"4", "5"}) {
     const std::string guest = (dir / ("lines" + version + ".wasm")).string();
-    const Ran compiled =
-        sh("clang-22 --target=wasm32 -gdwarf-" + version +
-           " -O1 -nostdlib --no-wasm-opt -Wl,--no-entry " + source + " -o " + guest);
+    const Ran compiled = sh("clang-22 --target=wasm32 -gdwarf-" + version +
+                            " -O1 -nostdlib --no-wasm-opt -Wl,--no-entry " + source + " -o " + guest);
     ASSERT_EQ(compiled.status, 0) << compiled.out;
     for (const std::string engine : {"interp", "jit"}) {
       const Ran ran = tenon("run --no-cache --engine=" + engine + " " + guest);
