@@ -16,8 +16,10 @@ std::vector<CodeSource> code_source(const CodeObject& code, const CodeFunction& 
   const auto lines = code.lines();
   for (auto line = std::ranges::lower_bound(lines, f.begin, {}, &CodeLine::pc);
        line != lines.end() && line->pc < f.end; ++line) {
+    if (line->wasm_offset == 0) continue;  // computes something for an instruction near it
     auto source = known.find(line->wasm_offset);
-    if (!source) continue;
+    if (!source && out.empty()) continue;
+    if (!source) source = SourceLine{out.back().source.file, 0};
     if (!out.empty() && out.back().source == *source) continue;
     out.push_back({reinterpret_cast<u64>(code.address(line->pc)), std::move(*source)});
   }

@@ -11,7 +11,7 @@ namespace tenon {
 class CodeObject;
 struct CodeFunction;
 
-// From this address to the next row's, or the function's end.
+// From this address to the next row's, or the function's end. Line 0: the guest's compiler has made what no line stands for.
 struct CodeSource {
   u64 address;
   SourceLine source;

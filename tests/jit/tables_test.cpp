@@ -82,7 +82,7 @@ TEST_P(Tables, With64BitIndices) {
     (table $t i64 4 4 funcref) (elem (i64.const 1) $seven $eight)
     (func $seven (type $none) (i32.const 7))
     (func $eight (type $none) (i32.const 8))
-    (func (export "none") (param i64) (result i32) (call_indirect $t (type $none) (local.get 0))))";
+    (func (export "none") (param i64) (result i32) (call_indirect $t (type $none) (local.get 0)))))";
   Guest g(kModule, Guest::at_level(GetParam()));
   EXPECT_EQ(g.call("none", {1}).as_u32(), 7u);
   EXPECT_EQ(g.call("none", {2}).as_u32(), 8u);
