@@ -213,6 +213,10 @@ Result<void> ThreadGroup::run_main(Thread& main, std::string_view entry) {
 
 Result<i32> ThreadGroup::run(std::string_view entry) {
   const auto main = add_thread();
+  if (!main && interrupted_) {
+    trap_.code = TrapCode::interrupted;
+    return std::unexpected(Error{ErrorCategory::trap, std::string(trap_text(trap_.code)), {}});
+  }
   if (!main) return std::unexpected(Error{ErrorCategory::usage, "a thread group runs once", {}});
   auto done = run_main(***main, entry);
   std::unique_lock lock(mutex_);

@@ -46,7 +46,7 @@ class ThreadGroup {
   // it first.
   Result<i32> run(std::string_view entry = "_start");
 
-  // From any thread, while run() runs: ends all threads; run() then gives the trap `interrupted` of one that computed, or
+  // From any thread, also before run(): ends all threads; run() then gives the trap `interrupted` of one that computed, or
   // of one that waited when none did.
   void interrupt();
   // Of the trap or exception that run() gave: its frames are those of the thread that had it.

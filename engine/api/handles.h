@@ -153,9 +153,11 @@ struct tenon_wasi {
   tenon::wasi::WasiConfig config;
   std::mutex mutex;                             // of what follows
   tenon::wasi::ThreadGroup* running = nullptr;  // that has it; null: none
+  bool interrupted = false;
   void set_running(tenon::wasi::ThreadGroup* group) {
     const std::lock_guard lock(mutex);
     running = group;
+    if (running && interrupted) running->interrupt();
   }
 };
 

@@ -414,8 +414,8 @@ TENON_API bool tenon_module_wants_threads(const tenon_module_t* module);
  * Errors: not_found (_start), unlinkable, limit, trap, exception; the backtrace is that of the thread which trapped. */
 TENON_API tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* module,
                                            tenon_wasi_t* wasi, tenon_nn_t* nn, int* exit_status);
-/* From any thread: ends all threads of the run that `wasi` was given to; nothing when there is none. The run then gives the
- * trap `interrupted` with the backtrace of a thread that computed, or of one that waited when none did. */
+/* From any thread: ends all threads of the run that `wasi` was or will be given to. The run then gives the trap
+ * `interrupted` with the backtrace of a thread that computed, or of one that waited when none did. */
 TENON_API void tenon_threads_interrupt(tenon_wasi_t* wasi);
 
 /* ---- wasi-nn (loads tenon-nn.so) ---- */

@@ -35,6 +35,7 @@ tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* m
 
 void tenon_threads_interrupt(tenon_wasi_t* wasi) {
   const std::lock_guard lock(wasi->mutex);
+  wasi->interrupted = true;
   if (wasi->running) wasi->running->interrupt();
 }
 

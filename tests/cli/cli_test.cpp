@@ -246,21 +246,27 @@ TEST_F(CliTest, ThreadsEndByTimeoutAndCtrlCWithTheBacktraceOfOneThatRuns) {
   const std::string f = file("threads.wat", R"((module
     (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
     (import "env" "memory" (memory 1 1 shared))
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (export "memory" (memory 0))
     (func $turn (loop $l (br $l)))
-    (func (export "wasi_thread_start") (param i32 i32) (call $turn))
+    (data (i32.const 16) "\20\00\00\00\03\00\00\00") (data (i32.const 32) "go\n")
+    (func (export "wasi_thread_start") (param i32 i32)
+      (drop (call $write (i32.const 1) (i32.const 16) (i32.const 1) (i32.const 8))) (call $turn))
     (func $join (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
     (func (export "_start") (drop (call $spawn (i32.const 0))) (call $join))))");
   for (const std::string engine : {"interp", "jit", "auto"}) {
-    const Ran timeout = tenon("run --no-cache --engine=" + engine + " --timeout 0.3 " + f);
+    const Ran timeout = tenon("run --no-cache --engine=" + engine + " --timeout 1 " + f);
     EXPECT_EQ(timeout.status, 134) << timeout.out;
     EXPECT_THAT(timeout.out, HasSubstr("interrupted"));
     EXPECT_THAT(timeout.out, HasSubstr("turn"));
     EXPECT_THAT(timeout.out, Not(HasSubstr("join")));
   }
-  const Ran pressed = sh("timeout --signal=INT --preserve-status --kill-after=20 0.5 " + kTenon +
-                         " run --no-cache --engine=jit " + f + " 2>&1");
+  // Ctrl-C when the thread has said that it is there. (With job control, so that SIGINT is not ignored.)
+  const std::string out = (dir / "out").string();
+  const Ran pressed = sh("bash -mc '" + kTenon + " run --no-cache --engine=jit " + f + " > " + out +
+                         " & until grep -q go " + out + "; do sleep 0.05; done; kill -INT $!; wait $!' 2>&1");
   EXPECT_EQ(pressed.status, 130) << pressed.out;
-  EXPECT_THAT(pressed.out, HasSubstr("turn"));
+  EXPECT_THAT(pressed.out, HasSubstr("interrupted"));
 }
 
 // With nobody running, one that waits is shown.
@@ -268,7 +274,7 @@ TEST_F(CliTest, ThreadsThatAllWaitEndByTimeout) {
   const std::string f = file("waiting.wat", R"((module (import "env" "memory" (memory 1 1 shared))
     (func $sleep (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1))))
     (func (export "_start") (call $sleep))))");
-  const Ran timeout = tenon("run --no-cache --timeout 0.2 " + f);
+  const Ran timeout = tenon("run --no-cache --timeout 1 " + f);
   EXPECT_EQ(timeout.status, 134) << timeout.out;
   EXPECT_THAT(timeout.out, HasSubstr("sleep"));
 }
