@@ -263,9 +263,10 @@ TEST_F(CliTest, ThreadsEndByTimeoutAndCtrlCWithTheBacktraceOfOneThatRuns) {
   }
   // Ctrl-C when the thread has said that it is there. (The shell would let it ignore SIGINT.)
   const std::string out = (dir / "out").string();
-  const Ran pressed = sh("env --default-signal=INT " + kTenon + " run --no-cache --engine=jit " + f + " > " +
-                         out + " & for i in $(seq 400); do grep -qs go " + out +
-                         " && break; sleep 0.05; done; kill -INT $!; wait $!");
+  const Ran pressed =
+      sh("env --default-signal=INT " + kTenon + " run --no-cache --engine=jit " + f + " > " + out +
+         " 2>&1 & for i in $(seq 400); do grep -qs go " + out +
+         " && break; sleep 0.05; done; kill -INT $!; wait $!; status=$?; cat " + out + "; exit $status");
   EXPECT_EQ(pressed.status, 130) << pressed.out;
   EXPECT_THAT(pressed.out, HasSubstr("interrupted"));
 }
