@@ -6,6 +6,7 @@
 #include <string>
 #include <type_traits>
 
+#include "kernels/small_types.h"
 #include "kernels/tensor.h"
 
 namespace tenon::kernels {
@@ -53,7 +54,13 @@ inline constexpr DataType kDataTypeOf = DataType::undefined;
   X(i64, std::int64_t) \
   X(u64, std::uint64_t) \
   X(boolean, bool_t) \
-  X(string, std::string)
+  X(string, std::string) \
+  X(i4, i4_t) \
+  X(u4, u4_t) \
+  X(f8e4m3fn, f8e4m3fn_t) \
+  X(f8e4m3fnuz, f8e4m3fnuz_t) \
+  X(f8e5m2, f8e5m2_t) \
+  X(f8e5m2fnuz, f8e5m2fnuz_t)
 // clang-format on
 #define X(name, type) \
   template <>         \
@@ -118,6 +125,12 @@ using RawTypes = TypeList<float, double, f16_t, bf16_t, std::int8_t, std::uint8_
 using AllTypes =
     TypeList<float, double, f16_t, bf16_t, std::int8_t, std::uint8_t, std::int16_t, std::uint16_t,
              std::int32_t, std::uint32_t, std::int64_t, std::uint64_t, bool_t, std::string>;
+/// Stored and converted only (small_types.h).
+using SmallTypes = TypeList<i4_t, u4_t, f8e4m3fn_t, f8e4m3fnuz_t, f8e5m2_t, f8e5m2fnuz_t>;
+template <class T>
+inline constexpr bool kIsSmall = kDataTypeOf<T> >= DataType::i4;
+template <class T>
+inline constexpr bool kIsFloat8 = kDataTypeOf<T> >= DataType::f8e4m3fn;
 /// For moving elements without looking at them: one type for each element size, and strings.
 using MovedTypes = TypeList<std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, std::string>;
 

@@ -3,12 +3,15 @@
 #include "kernels/axis_order.h"
 #include "kernels/infer.h"
 #include "kernels/planner.h"
+#include "kernels/work.h"
 
 namespace tenon::kernels {
 namespace {
 
 // Larger results of folding are computed by the plan instead, unless the operands were as large.
 constexpr std::size_t kMaxFoldedBytes = std::size_t{16} << 20;
+// So does what takes longer than a moment: loading is to be quick, and inferences can be interrupted.
+constexpr std::uint64_t kMaxFoldedOperations = std::uint64_t{1} << 34;
 
 bool is_view(Op op) { return family(op) == "view"; }
 
@@ -193,6 +196,7 @@ class Flattener {
     if (!is_foldable(node.op)) return false;
     for (const auto& desc : outputs) out_bytes += TENON_TRY(byte_size(desc.type, desc.dims));
     if (out_bytes > std::max(kMaxFoldedBytes, 2 * in_bytes)) return false;
+    if (operations_of(node, operands, outputs) > kMaxFoldedOperations) return false;
     // Many small nodes must not fill memory either.
     folded_bytes_ += is_view(node.op) ? 0 : out_bytes;
     if (folded_bytes_ > options_.limits.max_context_bytes) {

@@ -3,6 +3,7 @@
 
 #include "kernels/buffer.h"
 #include "kernels/infer.h"
+#include "kernels/work.h"
 
 namespace tenon::kernels {
 
@@ -325,6 +326,7 @@ Result<void> Interpreter::prepare(const Node& node, std::vector<Operand>& operan
     const auto i = static_cast<std::size_t>(context.wanted);
     operands[i].constant = values_[index(node.inputs[i])].tensor;
   }
+  TENON_TRY(check_operations(node, operands, prepared.outputs, options_.limits));
   const LowerContext context{node,           operands, prepared.outputs, options_.threads, options_.reference,
                              options_.limits};
   prepared.kernel = TENON_TRY(make_kernel(context));

@@ -4,6 +4,7 @@
 
 #include "kernels/infer.h"
 #include "kernels/ops/families.h"
+#include "kernels/work.h"
 
 namespace tenon::kernels {
 
@@ -38,21 +39,7 @@ void Lowering::describe(const FlatNode& node, std::size_t before) {
     const auto& result = value(node.out[0] == kNone ? node.in[0] : node.out[0]).operand;
     step.output = {result.type, result.dims};
     if (i + 1 < out_.steps.size()) continue;
-    const auto op = node.node->op;
-    step.flops = static_cast<std::uint64_t>(product(result.dims));
-    if (is_product(op) || is_quantized_product(op)) {
-      const auto& a = value(node.in[0]).operand.dims;
-      const bool transposed = op == Op::Gemm && node.node->integer("transA") != 0;
-      step.flops *= 2 * static_cast<std::uint64_t>(transposed ? a[0] : a.back());
-    } else if (is_convolution(op) || is_quantized_convolution(op)) {
-      const auto& weights = value(node.in[op == Op::QLinearConv ? 3 : 1]).operand.dims;
-      const auto& in = value(node.in[0]).operand.dims;
-      // Every weight of a group meets each output (or, transposed, each input) position once.
-      const bool transposed = op == Op::ConvTranspose;
-      step.flops = 2 * static_cast<std::uint64_t>(
-                           transposed ? product(in) * product(weights, 1, weights.size())
-                                      : product(result.dims) * product(weights, 1, weights.size()));
-    }
+    step.flops = operations_of(*node.node, operands_of(node), outputs_of(node));
   }
 }
 
@@ -88,6 +75,7 @@ std::int32_t Lowering::add_step(std::shared_ptr<const Kernel> kernel, std::vecto
 }
 
 Result<void> Lowering::lower_node(FlatNode& node) {
+  TENON_TRY(check_operations(*node.node, operands_of(node), outputs_of(node), options_.limits));
   if (!options_.reference) {
     const auto op = node.node->op;
     const bool starts = is_convolution(op) || is_product(op) || op == Op::BatchNormalization;

@@ -17,7 +17,8 @@
 namespace tenon::kernels {
 
 // name, bits of one element, number in attributes of the graph IR (`to`, `dtype`; TensorProto.DataType of ONNX).
-// Strings are counted in elements, never in bytes; they have no raw form.
+// Strings are counted in elements, never in bytes; they have no raw form. 4-bit integers take a byte each (small_types.h):
+// importers unpack them.
 #define TENON_DATA_TYPES(X) \
   X(f16, 16, 10)            \
   X(bf16, 16, 16)           \
@@ -32,7 +33,13 @@ namespace tenon::kernels {
   X(i64, 64, 7)             \
   X(u64, 64, 13)            \
   X(boolean, 8, 9)          \
-  X(string, 0, 8)
+  X(string, 0, 8)           \
+  X(i4, 8, 22)              \
+  X(u4, 8, 21)              \
+  X(f8e4m3fn, 8, 17)        \
+  X(f8e4m3fnuz, 8, 18)      \
+  X(f8e5m2, 8, 19)          \
+  X(f8e5m2fnuz, 8, 20)
 
 enum class DataType : std::uint8_t {
   undefined,
@@ -48,6 +55,7 @@ unsigned bit_width(DataType type);
 std::int64_t onnx_number(DataType type);
 /// undefined when no type has this number.
 DataType data_type_of(std::int64_t onnx_number);
+/// Types that operators compute in; neither holds for i4, u4 and float8.
 bool is_float(DataType type);
 bool is_integer(DataType type);
 

@@ -154,6 +154,17 @@ kernels::CompileOptions Environment::compile_options() const {
   compile.limits.max_tensor_bytes = options_.max_tensor_bytes;
   compile.limits.max_context_bytes = options_.max_context_bytes;
   compile.limits.max_nodes = options_.max_operators;
+  if (options_.max_compute_time.count() > 0) {
+    // What no core of today does in this time (8-bit integers in matrix tiles) is refused before it begins; below that, an
+    // operator may outlast the limit as many times as the machine is slower.
+    constexpr uint64_t kOperationsPerNanosecond = 4000, kAlways = uint64_t{1} << 20;
+    const auto time = static_cast<uint64_t>(options_.max_compute_time.count());
+    uint64_t most = 0;
+    if (!__builtin_mul_overflow(time, kOperationsPerNanosecond * static_cast<uint64_t>(compile.threads),
+                                &most))
+      compile.limits.max_node_operations =
+          std::min(compile.limits.max_node_operations, std::max(most, kAlways));
+  }
   compile.lease_threads = true;
   return compile;
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "kernels/ops/number.h"
 #include "wasi-nn/formats/tensor_file.h"
 
 namespace tenon::nn {
@@ -115,17 +116,6 @@ std::vector<ModelCases> light_cases(const std::string& folder) {
   return all;
 }
 
-template <typename T>
-std::vector<double> widen(const Tensor& tensor) {
-  std::vector<double> out(static_cast<size_t>(tensor.count()));
-  for (size_t i = 0; i < out.size(); ++i) {
-    T value;
-    std::memcpy(&value, tensor.data() + i * sizeof value, sizeof value);
-    out[i] = static_cast<double>(value);
-  }
-  return out;
-}
-
 std::optional<std::string> tensor_difference(const Tensor& actual, const Tensor& expected,
                                              const Tolerance& tolerance) {
   if (actual.type() != expected.type()) {
@@ -176,24 +166,8 @@ std::optional<std::string> tensor_difference(const Tensor& actual, const Tensor&
 }  // namespace
 
 std::vector<double> to_doubles(const Tensor& tensor) {
-  switch (tensor.type()) {
-    case DataType::f32: return widen<float>(tensor);
-    case DataType::f64: return widen<double>(tensor);
-    case DataType::f16: return widen<_Float16>(tensor);
-    case DataType::bf16: return widen<__bf16>(tensor);
-    case DataType::i8: return widen<int8_t>(tensor);
-    case DataType::u8:
-    case DataType::boolean: return widen<uint8_t>(tensor);
-    case DataType::i16: return widen<int16_t>(tensor);
-    case DataType::u16: return widen<uint16_t>(tensor);
-    case DataType::i32: return widen<int32_t>(tensor);
-    case DataType::u32: return widen<uint32_t>(tensor);
-    case DataType::i64: return widen<int64_t>(tensor);
-    case DataType::u64: return widen<uint64_t>(tensor);
-    case DataType::string:
-    case DataType::undefined: break;
-  }
-  return {};
+  if (tensor.type() == DataType::string) return {};
+  return kernels::get_numbers(tensor.type(), tensor.data(), tensor.count());
 }
 
 Result<std::vector<ModelCases>> find_cases(const std::string& folder) {

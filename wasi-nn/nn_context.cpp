@@ -218,25 +218,27 @@ class Turn {
 
 NnContext::~NnContext() = default;
 
-Result<uint32_t> NnContext::next_handle() {
-  if (last_handle_ == std::numeric_limits<uint32_t>::max()) {
-    return fail(ErrorCode::too_large, "all handles have been used");
-  }
-  return ++last_handle_;
+Result<void> NnContext::check_handles() const {
+  if (last_handle_ != std::numeric_limits<uint32_t>::max()) return {};
+  return fail(ErrorCode::too_large, "all handles have been used");
 }
 
 Result<void> NnContext::check_room_for_graph() const {
-  if (graphs_.size() < environment_.options().max_graphs) return {};
+  if (graphs_.size() < environment_.options().max_graphs) return check_handles();
   return fail(ErrorCode::too_large, "{} graphs are open, the limit", graphs_.size());
+}
+
+Result<void> NnContext::check_room_for_context() const {
+  if (contexts_.size() < environment_.options().max_contexts) return check_handles();
+  return fail(ErrorCode::too_large, "{} execution contexts are open, the limit", contexts_.size());
 }
 
 Result<GraphHandle> NnContext::add_graph(std::shared_ptr<LoadedGraph> graph) {
   TENON_TRY(check_edges(*graph->model));
   const std::lock_guard lock(mutex_);
   TENON_TRY(check_room_for_graph());
-  const uint32_t handle = TENON_TRY(next_handle());
-  graphs_.emplace(handle, std::move(graph));
-  return GraphHandle{handle};
+  graphs_.emplace(++last_handle_, std::move(graph));
+  return GraphHandle{last_handle_};
 }
 
 Result<GraphHandle> NnContext::load(std::span<const std::span<const std::byte>> builders, uint32_t encoding,
@@ -266,18 +268,16 @@ Result<ContextHandle> NnContext::init_execution_context(GraphHandle graph) {
     if (it == graphs_.end()) {
       return fail(ErrorCode::invalid_argument, "graph handle {} is not open", static_cast<uint32_t>(graph));
     }
-    if (contexts_.size() >= environment_.options().max_contexts) {
-      return fail(ErrorCode::too_large, "{} execution contexts are open, the limit", contexts_.size());
-    }
+    TENON_TRY(check_room_for_context());
     execution->graph = it->second;
   }
   execution->context = TENON_TRY(execution->graph->model->create_context());
   execution->context->set_timing(environment_.options().timing);
   execution->graph->counters->add_context(execution->context.get());
   const std::lock_guard lock(mutex_);
-  const uint32_t handle = TENON_TRY(next_handle());
-  contexts_.emplace(handle, std::move(execution));
-  return ContextHandle{handle};
+  TENON_TRY(check_room_for_context());  // another thread may have taken the last one
+  contexts_.emplace(++last_handle_, std::move(execution));
+  return ContextHandle{last_handle_};
 }
 
 Result<std::shared_ptr<NnContext::Execution>> NnContext::find(ContextHandle handle) const {

@@ -68,8 +68,10 @@ inline constexpr uint32_t kDynamicDim = 0xffffffff, kUnknownRank = 0xffffffff;
 // Graphs and contexts of one guest. Any thread may call; two calls on one context at once give `busy`.
 class NnContext {
  public:
-  // `environment` outlives it.
-  explicit NnContext(Environment& environment) : environment_(environment) {}
+  // `environment` outlives it. Handles count from `last_handle` up and are never given out twice; when there are no more, loads
+  // fail.
+  explicit NnContext(Environment& environment, uint32_t last_handle = 0)
+      : environment_(environment), last_handle_(last_handle) {}
   ~NnContext();
   NnContext(const NnContext&) = delete;
   NnContext& operator=(const NnContext&) = delete;
@@ -127,14 +129,16 @@ class NnContext {
   Result<std::shared_ptr<Execution>> find(ContextHandle handle) const;
   Result<std::shared_ptr<LoadedGraph>> graph_of(uint32_t handle) const;
   Result<GraphHandle> add_graph(std::shared_ptr<LoadedGraph> graph);
+  // too_large when so many are open, or all handles have been used. The lock is held.
   Result<void> check_room_for_graph() const;
-  Result<uint32_t> next_handle();
+  Result<void> check_room_for_context() const;
+  Result<void> check_handles() const;
 
   Environment& environment_;
   mutable std::mutex mutex_;  // of what follows; never held during a call into kernels/
   std::unordered_map<uint32_t, std::shared_ptr<LoadedGraph>> graphs_;
   std::unordered_map<uint32_t, std::shared_ptr<Execution>> contexts_;
-  uint32_t last_handle_ = 0;
+  uint32_t last_handle_;
   std::string last_error_;
 };
 

@@ -303,6 +303,10 @@ LayoutResult lower_pool(const LayoutRequest& r) {
         compat::Pooling(pd), std::vector<PrimitiveKernel::Argument>{{DNNL_ARG_SRC, pd.src_desc()}},
         std::vector<PrimitiveKernel::Argument>{{DNNL_ARG_DST, pd.dst_desc()}}, pd.scratchpad_desc(),
         pd.impl_info_str());
+    if (!average && src.type == DataType::f32) {
+      out.kernel = onednn::exact_maxima(std::move(out.kernel), desc_bytes(pd.src_desc()),
+                                        desc_bytes(pd.dst_desc()), r.threads);
+    }
     out.out_layout.emplace_back(pd.dst_desc());
     return out;
   });

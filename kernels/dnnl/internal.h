@@ -48,6 +48,10 @@ class PrimitiveKernel final : public Kernel {
   dnnl::memory::desc scratchpad_;
 };
 
+/// A maximum pool of f32 in any layout whose windows of nothing but -inf give -inf. Bytes are those of its layouts.
+std::unique_ptr<Kernel> exact_maxima(std::unique_ptr<Kernel> pool, std::size_t src_bytes,
+                                     std::size_t dst_bytes, int threads);
+
 /// Runs `make` with the team size that the primitive is to have; oneDNN's exceptions end here and count as
 /// "has none".
 template <class F>

@@ -4,8 +4,9 @@
 namespace tenon::kernels::shape {
 namespace {
 
+bool is_byte(DataType type) { return type == DataType::u8 || type == DataType::i8; }
 bool is_quantized(DataType type) {
-  return type == DataType::u8 || type == DataType::i8 || type == DataType::u16 || type == DataType::i16;
+  return is_byte(type) || type == DataType::u16 || type == DataType::i16 || type >= DataType::i4;
 }
 
 // Scale and zero point: one for all, one for each index of the axis, or one for each block of it.
@@ -13,7 +14,8 @@ Result<void> check_scale(InferContext& c) {
   const auto& in = c.dims(0);
   const auto& scale = c.dims(1);
   const auto block = c.node.integer("block_size");
-  if (c.has(2) && !(c.dims(2) == scale)) return c.invalid("scale and zero point differ in shape");
+  const bool single = product(scale) == 1 && c.has(2) && product(c.dims(2)) == 1;  // a scalar and [1] are one
+  if (c.has(2) && !single && !(c.dims(2) == scale)) return c.invalid("scale and zero point differ in shape");
   if (scale.empty() || (block == 0 && scale == Dims{1})) return {};
   const auto axis = TENON_TRY(normalize_axis(c.node.integer("axis"), in.size()));
   auto wanted = in;
@@ -39,7 +41,7 @@ Result<void> as_plain(InferContext& c, Result<void> (*rule)(InferContext&), std:
 // x, x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point
 Result<void> check_qlinear(InferContext& c) {
   for (const std::size_t i : {0u, 3u}) {
-    if (!is_quantized(c.inputs[i].type) || c.inputs[i + 2].type != c.inputs[i].type) {
+    if (!is_byte(c.inputs[i].type) || c.inputs[i + 2].type != c.inputs[i].type) {
       return c.invalid(fmt::format("operand {} and its zero point must be of one 8-bit type", i));
     }
   }
@@ -48,7 +50,7 @@ Result<void> check_qlinear(InferContext& c) {
       return fail(ErrorCode::unsupported_operation, "scales of type {}", to_string(c.inputs[i].type));
     }
   }
-  if (!is_quantized(c.inputs[7].type)) return c.invalid("y_zero_point must be 8-bit");
+  if (!is_byte(c.inputs[7].type)) return c.invalid("y_zero_point must be 8-bit");
   return {};
 }
 

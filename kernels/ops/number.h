@@ -7,6 +7,7 @@ namespace tenon::kernels {
 
 inline double get_number(DataType type, const std::byte* data, std::int64_t i) {
   double value = 0;
+  dispatch(SmallTypes{}, type, [&]<class T>() { value = static_cast<double>(In<T>{data}[i]); });
   dispatch(RawTypes{}, type, [&]<class T>() {
     const T x = In<T>{data}[i];
     if constexpr (std::is_same_v<T, bool_t>) {
@@ -20,6 +21,7 @@ inline double get_number(DataType type, const std::byte* data, std::int64_t i) {
 
 /// Integers saturate; NaN becomes 0.
 inline void set_number(DataType type, std::byte* data, std::int64_t i, double value) {
+  dispatch(SmallTypes{}, type, [&]<class T>() { Out<T>{data}.set(i, T::from(value)); });
   dispatch(RawTypes{}, type, [&]<class T>() {
     if constexpr (std::is_same_v<T, bool_t>) {
       Out<T>{data}.set(i, T(value != 0));
@@ -43,6 +45,12 @@ inline void set_number(DataType type, std::byte* data, std::int64_t i, double va
 /// A tensor's elements as doubles.
 inline std::vector<double> get_numbers(DataType type, const std::byte* data, std::int64_t count) {
   std::vector<double> out(static_cast<std::size_t>(count));
+  dispatch(SmallTypes{}, type, [&]<class T>() {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const float x = In<T>{data}[static_cast<std::int64_t>(i)];
+      out[i] = static_cast<double>(x);
+    }
+  });
   dispatch(RawTypes{}, type, [&]<class T>() {
     for (std::int64_t i = 0; i < count; ++i) {
       if constexpr (std::is_same_v<T, bool_t>) {

@@ -77,6 +77,18 @@ std::unique_ptr<Kernel> dequantize_floats(const LowerContext& c) {
   });
 }
 
+// float8 rounds the sum to its own precision, integers the quotient to a whole number.
+template <class T>
+T code_of(float scaled, float zero, bool saturate) {
+  if constexpr (kIsFloat8<T>) {
+    return T::from(static_cast<double>(scaled + zero), saturate);
+  } else if constexpr (kIsSmall<T>) {
+    return T::from(static_cast<double>(std::nearbyint(scaled) + zero));
+  } else {
+    return saturated<T>(std::nearbyint(scaled) + zero);
+  }
+}
+
 template <class T>
 std::unique_ptr<Kernel> quantize_to(const LowerContext& c) {
   const ScaleIndex index(c);
@@ -84,6 +96,7 @@ std::unique_ptr<Kernel> quantize_to(const LowerContext& c) {
   const bool has_zero = c.has(2);
   const auto threads = c.threads;
   const auto scale_type = c.inputs[1].type;
+  const bool saturate = c.node.integer("saturate") != 0;
   std::unique_ptr<Kernel> kernel;
   dispatch(TypeList<float, f16_t, bf16_t, double, std::int32_t>{}, c.inputs[0].type, [&]<class X>() {
     kernel = kernel_of("tenon quantize", [=](const KernelCall& call) -> Result<void> {
@@ -94,7 +107,7 @@ std::unique_ptr<Kernel> quantize_to(const LowerContext& c) {
             const auto scale = static_cast<float>(In<S>{call.in[1]}[at]);
             const auto zero = has_zero ? static_cast<float>(In<T>{call.in[2]}[at]) : 0.0f;
             const auto x = static_cast<float>(In<X>{call.in[0]}[i]);
-            Out<T>{call.out[0]}.set(i, saturated<T>(std::nearbyint(x / scale) + zero));
+            Out<T>{call.out[0]}.set(i, code_of<T>(x / scale, zero, saturate));
           }
         });
       });
@@ -116,8 +129,9 @@ std::unique_ptr<Kernel> dequantize_from(const LowerContext& c) {
       parallel_for(threads, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
         for (auto i = begin; i < end; ++i) {
           const auto at = index.of(i);
-          const std::int64_t zero = has_zero ? In<T>{call.in[2]}[at] : 0;
-          const auto difference = static_cast<Compute<S>>(std::int64_t{In<T>{call.in[0]}[i]} - zero);
+          using Wide = std::conditional_t<kIsSmall<T>, float, std::int64_t>;
+          const Wide zero = has_zero ? static_cast<Wide>(In<T>{call.in[2]}[at]) : Wide(0);
+          const auto difference = static_cast<Compute<S>>(static_cast<Wide>(In<T>{call.in[0]}[i]) - zero);
           const Compute<S> scale = In<S>{call.in[1]}[at];
           Out<S>{call.out[0]}.set(i, static_cast<S>(difference * scale));
         }
@@ -340,6 +354,7 @@ KernelResult fast::quantize(const LowerContext& c) {
     if (kernel) return kernel;
   }
   dispatch(QuantizedTypes{}, c.outputs[0].type, [&]<class T>() { kernel = quantize_to<T>(c); });
+  dispatch(SmallTypes{}, c.outputs[0].type, [&]<class T>() { kernel = quantize_to<T>(c); });
   if (!kernel) return no_kernel(c);
   return kernel;
 }
@@ -353,6 +368,7 @@ KernelResult fast::dequantize(const LowerContext& c) {
   }
   dispatch(TypeList<std::uint8_t, std::int8_t, std::uint16_t, std::int16_t, std::int32_t>{}, c.inputs[0].type,
            [&]<class T>() { kernel = dequantize_from<T>(c); });
+  dispatch(SmallTypes{}, c.inputs[0].type, [&]<class T>() { kernel = dequantize_from<T>(c); });
   if (!kernel) return no_kernel(c);
   return kernel;
 }

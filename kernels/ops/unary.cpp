@@ -5,6 +5,7 @@
 #include "kernels/dnnl/primitives.h"
 #include "kernels/element.h"
 #include "kernels/ops/families.h"
+#include "kernels/ops/number.h"
 #include "kernels/parallel.h"
 
 namespace tenon::kernels {
@@ -242,6 +243,31 @@ KernelResult cast_strings(const LowerContext& c) {
   return kernel;
 }
 
+// From or to elements of few bits, through double.
+KernelResult cast_small(const LowerContext& c) {
+  const auto count = product(c.outputs[0].dims);
+  const auto from = c.inputs[0].type;
+  const bool saturate = c.node.integer("saturate") != 0;
+  std::unique_ptr<Kernel> kernel;
+  const auto each = [&]<class To>(auto convert_one) {
+    const auto threads = c.threads;
+    kernel = kernel_of("tenon cast", [=](const KernelCall& call) -> Result<void> {
+      parallel_for(threads, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+        for (auto i = begin; i < end; ++i)
+          Out<To>{call.out[0]}.set(i, convert_one(get_number(from, call.in[0], i)));
+      });
+      return {};
+    });
+  };
+  dispatch(SmallTypes{}, c.outputs[0].type, [&]<class To>() {
+    each.template operator()<To>([saturate](double x) { return To::from(x, saturate); });
+  });
+  dispatch(RawTypes{}, c.outputs[0].type,
+           [&]<class To>() { each.template operator()<To>([](double x) { return convert<To>(x); }); });
+  if (!kernel) return no_kernel(c);
+  return kernel;
+}
+
 }  // namespace
 
 KernelResult fast::unary(const LowerContext& c) {
@@ -297,7 +323,9 @@ KernelResult fast::clip(const LowerContext& c) {
 
 KernelResult fast::cast(const LowerContext& c) {
   const auto from = c.inputs[0].type, to = c.outputs[0].type;
-  if (from == DataType::string || to == DataType::string) return cast_strings(c);
+  const bool small = from >= DataType::i4 || to >= DataType::i4;
+  if (from == DataType::string || to == DataType::string) return small ? no_kernel(c) : cast_strings(c);
+  if (small) return cast_small(c);
   Range function = nullptr;
   dispatch(RawTypes{}, from, [&]<class From>() {
     dispatch(RawTypes{}, to, [&]<class To>() { function = convert_range<From, To>; });

@@ -21,6 +21,7 @@ KernelResult lrn(const LowerContext& c) { return fast::lrn(c); }
 KernelResult matmul(const LowerContext& c) { return fast::matmul(c); }
 KernelResult optional(const LowerContext& c) { return fast::optional(c); }
 KernelResult pad(const LowerContext& c) { return fast::pad(c); }
+KernelResult picture(const LowerContext& c) { return fast::picture(c); }
 KernelResult pool(const LowerContext& c) { return fast::pool(c); }
 KernelResult random(const LowerContext& c) { return fast::random(c); }
 KernelResult range(const LowerContext& c) { return fast::range(c); }

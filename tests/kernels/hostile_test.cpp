@@ -175,5 +175,31 @@ TEST(Hostile, EmptyTensorsRunEverywhere) {
   EXPECT_FALSE(error_of(Op::Conv, {0, 3, 5, 5}, {random_tensor({2, 3, 3, 3}, 1)}));
 }
 
+// Nothing interrupts an operator, so what would take for ever is refused, planned or not, and not computed while planning.
+TEST(Hostile, OneOperatorThatTakesForEver) {
+  constexpr std::int64_t kSide = 4096;  // of matrices of 16 MiB: 2^37 operations
+  const auto graph_of = [](bool constant, bool dynamic) {
+    GraphBuilder b("work");
+    const Dims dims{kSide, kSide};
+    const auto declared = dynamic ? ValueType::unranked(DataType::u8) : ValueType::tensor(DataType::u8, dims);
+    const auto x =
+        constant ? *b.constant("x", *Tensor::allocate(DataType::u8, dims)) : *b.input("x", declared);
+    EXPECT_TRUE(b.add_output(*b.node(Op::MatMulInteger, {x, x}), "y"));
+    return *std::move(b).finish();
+  };
+  CompileOptions options;
+  options.limits.max_node_operations = std::uint64_t{1} << 36;
+  for (const bool constant : {false, true}) {
+    const auto model = compile(graph_of(constant, false), options);
+    ASSERT_FALSE(model);
+    EXPECT_EQ(model.error().code, ErrorCode::too_large);
+    EXPECT_THAT(model.error().message, testing::HasSubstr("the limit of one operator"));
+  }
+  const auto zeros = *Tensor::allocate(DataType::u8, {kSide, kSide});
+  const auto result = run(graph_of(false, true), {zeros}, options);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::too_large) << result.error().message;
+}
+
 }  // namespace
 }  // namespace tenon::kernels

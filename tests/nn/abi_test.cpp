@@ -187,6 +187,31 @@ TEST(NnLimits, LoadsInALoopEndAtTheBytesOfAll) {
   EXPECT_EQ(guest.load(relu_model(), graph), NnErrno::success);
 }
 
+// The end of 2^32 loads in a loop, which gives each back before the next: the last handles, then errors for ever, at once.
+TEST(NnLimits, HandlesRunOutAndNeverComeBack) {
+  constexpr uint32_t kLeft = 5;
+  Guest guest({}, Guest::kMemory, UINT32_MAX - kLeft);
+  uint32_t graph = 0, ctx = 0, last = UINT32_MAX - kLeft;
+  for (uint32_t i = 0; i + 2 < kLeft; ++i) {
+    ASSERT_EQ(guest.load(relu_model(), graph), NnErrno::success);
+    EXPECT_EQ(graph, ++last);
+    ASSERT_TRUE(guest.context.unload(GraphHandle{graph}));
+  }
+  ASSERT_EQ(guest.load(relu_model(), graph), NnErrno::success);
+  ASSERT_EQ(guest.open(graph, ctx), NnErrno::success);
+  EXPECT_EQ(ctx, UINT32_MAX);
+  for (int i = 0; i < 100; ++i) {
+    uint32_t none = 0;
+    EXPECT_EQ(guest.load("no model, and nobody looks", none), NnErrno::too_large);
+    EXPECT_EQ(guest.open(graph, none), NnErrno::too_large);
+  }
+  EXPECT_THAT(guest.context.last_error(), HasSubstr("all handles have been used"));
+  ASSERT_TRUE(guest.context.unload(GraphHandle{graph}));
+  EXPECT_EQ(guest.load(relu_model(), graph), NnErrno::too_large);
+  EXPECT_EQ(guest.set_input<float>(ctx, 0, 1, {2}, {1, 3}), NnErrno::success) << "what is open still works";
+  EXPECT_EQ(guest.call("compute", {ctx}), NnErrno::success);
+}
+
 TEST(NnLimits, Operators) {
   NnOptions options;
   options.max_operators = 1;

@@ -16,8 +16,8 @@ class Guest {
  public:
   static constexpr uint32_t kMemory = 1 << 20;
 
-  explicit Guest(NnOptions options = {}, uint32_t bytes = kMemory)
-      : environment(std::move(options)), context(environment), memory(bytes) {
+  explicit Guest(NnOptions options = {}, uint32_t bytes = kMemory, uint32_t last_handle = 0)
+      : environment(std::move(options)), context(environment, last_handle), memory(bytes) {
     desc_ = {memory.data(), memory.size(), 0};
   }
 

@@ -9,6 +9,7 @@
 
 #include "tests/nn/onnx_writer.h"
 #include "tests/nn/test_data.h"
+#include "wasi-nn/golden.h"
 
 namespace tenon::nn {
 namespace {
@@ -41,6 +42,44 @@ GraphText small_graph() {
           .outputs = {value("y", 1, {"N", "2"})},
           .nodes = {{"Add", {"x", "w"}, {"t"}, {}, "add"}, {"Relu", {"t"}, {"y"}, {}, "act"}},
           .initializers = {test::floats("w", {2}, {1, -1})}};
+}
+
+// Two 4-bit elements to a byte, the first in its lower half, in raw data and in int32_data.
+Bytes packed_tensor(int type, const test::Dims& dims, const std::vector<int32_t>& pairs) {
+  Bytes out;
+  protozero::pbf_writer w(out);
+  w.add_packed_int64(1, dims.begin(), dims.end());
+  w.add_int32(2, type);
+  w.add_packed_int32(5, pairs.begin(), pairs.end());
+  w.add_string(8, "w");
+  return out;
+}
+
+test::GraphText nibbles(const Bytes& initializer) {
+  return {.inputs = {},
+          .outputs = {value("y", 1, {"3"})},
+          .nodes = {{"Cast", {"w"}, {"y"}, {test::int_attr("to", 1)}, "cast"}},
+          .initializers = {initializer}};
+}
+
+TEST(Importer, FourBitElementsAreUnpacked) {
+  constexpr int kUint4 = 21, kInt4 = 22;
+  const std::vector<uint8_t> raw{0x2f, 0xf8};
+  for (const auto& initializer :
+       {test::tensor("w", kInt4, {3}, raw), packed_tensor(kInt4, {3}, {0x2f, 0xf8})}) {
+    const auto result = import(test::model(nibbles(initializer), 21));
+    ASSERT_TRUE(result) << result.error().message;
+    const auto& graph = result->graph;
+    const auto& constant = graph.value(graph.nodes()[0].inputs[0]).constant;
+    EXPECT_EQ(constant.type(), kernels::DataType::i4);
+    EXPECT_EQ(to_doubles(constant), (std::vector<double>{-1, 2, -8}));
+  }
+  expect_error(test::model(nibbles(test::tensor("w", kInt4, {5}, raw)), 21), ErrorCode::invalid_encoding,
+               "2 bytes of raw data");
+  expect_error(test::model(nibbles(packed_tensor(kUint4, {5}, {1, 2})), 21), ErrorCode::invalid_encoding,
+               "2 elements for dims [5]");
+  expect_error(test::model(nibbles(packed_tensor(kUint4, {int64_t{1} << 62, 4}, {1, 2})), 21),
+               ErrorCode::invalid_encoding, "tensor 'w'");
 }
 
 TEST(Importer, KeepsNamesTypesAndSymbols) {

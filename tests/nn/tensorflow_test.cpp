@@ -5,13 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "kernels/image.h"
 #include "kernels/plan.h"
 #include "tests/nn/guest.h"
 #include "tests/nn/imported.h"
 #include "tests/nn/test_data.h"
 #include "tests/nn/tf_writer.h"
 #include "wasi-nn/formats/detect.h"
-#include "wasi-nn/formats/image.h"
 #include "wasi-nn/formats/tf_table.h"
 #include "wasi-nn/golden.h"
 
@@ -249,7 +249,7 @@ TEST(TensorFlow, MtcnnFindsFaces) {
   SKIP_WITHOUT(folder);
   const auto file = MappedFile::open(folder + "/input.jpg");
   ASSERT_TRUE(file);
-  const auto image = decode_image((*file)->bytes(), 3);
+  const auto image = kernels::decode_image((*file)->bytes(), 3);
   ASSERT_TRUE(image) << image.error().message;
   const auto model = load_model_file(folder, {});
   ASSERT_TRUE(model) << model.error().message;

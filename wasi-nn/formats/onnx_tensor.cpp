@@ -46,10 +46,20 @@ Result<Tensor> narrow(KernelType type, const Dims& dims, std::span<const From> f
   return tensor;
 }
 
+bool is_packed(KernelType type) { return type == KernelType::i4 || type == KernelType::u4; }
+
+// 4-bit elements come two to a byte, the first in the lower half; each gets a byte of its own.
+Result<Tensor> unpack(KernelType type, const Dims& dims, std::span<const std::byte> bytes) {
+  Tensor tensor = TENON_TRY(Tensor::allocate(type, dims));
+  for (size_t i = 0; i < static_cast<size_t>(tensor.count()); ++i)
+    tensor.mutable_data()[i] = (i % 2 == 0 ? bytes[i / 2] : bytes[i / 2] >> 4) & std::byte{0xf};
+  return tensor;
+}
+
 Result<Tensor> from_field(const TensorProto& proto, KernelType type, const Dims& dims, int64_t count,
                           TensorSource& source) {
   const auto check = [&](size_t have) -> Result<void> {
-    if (have == static_cast<size_t>(count)) return {};
+    if (have == static_cast<size_t>(is_packed(type) ? count / 2 + count % 2 : count)) return {};
     return fail(ErrorCode::invalid_encoding, "{} elements for dims {}", have, to_string(dims));
   };
   switch (holder_of(type)) {
@@ -63,6 +73,11 @@ Result<Tensor> from_field(const TensorProto& proto, KernelType type, const Dims&
     }
     case Holder::kInt32:
       TENON_TRY(check(proto.int32_data.size()));
+      if (is_packed(type)) {
+        std::vector<std::byte> bytes;
+        for (const int32_t pair : proto.int32_data) bytes.push_back(static_cast<std::byte>(pair & 0xff));
+        return unpack(type, dims, bytes);
+      }
       return narrow(type, dims, std::span(proto.int32_data));
     case Holder::kInt64:
       TENON_TRY(check(proto.int64_data.size()));
@@ -81,12 +96,14 @@ Result<Tensor> convert(const TensorProto& proto, TensorSource& source) {
   const KernelType type = TENON_TRY(to_data_type(proto.data_type));
   const Dims dims = TENON_TRY(Dims::from(proto.dims));
   const int64_t count = TENON_TRY(kernels::element_count(dims));
-  const size_t size = TENON_TRY(kernels::byte_size(type, dims));
+  const size_t unpacked = TENON_TRY(kernels::byte_size(type, dims));
+  const size_t size = is_packed(type) ? unpacked / 2 + unpacked % 2 : unpacked;
   const bool is_string = type == KernelType::string;
   if (proto.data_location == 1) {
     if (is_string) return fail(ErrorCode::invalid_encoding, "strings cannot be external data");
     std::shared_ptr<const void> keeper;
     const auto bytes = TENON_TRY(source.external(proto, size, keeper));
+    if (is_packed(type)) return unpack(type, dims, bytes);
     return Tensor::view(type, dims, bytes, keeper);
   }
   if (proto.raw_data.empty() || is_string) return from_field(proto, type, dims, count, source);
@@ -94,7 +111,9 @@ Result<Tensor> convert(const TensorProto& proto, TensorSource& source) {
     return fail(ErrorCode::invalid_encoding, "{} bytes of raw data; {} {} takes {}", proto.raw_data.size(),
                 to_string(type), to_string(dims), size);
   }
-  return Tensor::view(type, dims, std::as_bytes(std::span(proto.raw_data)), source.owner());
+  const auto bytes = std::as_bytes(std::span(proto.raw_data));
+  if (is_packed(type)) return unpack(type, dims, bytes);
+  return Tensor::view(type, dims, bytes, source.owner());
 }
 
 // A bad tensor of a model is bad encoding, whatever the helper that found it calls it.

@@ -39,6 +39,7 @@ std::string type_list(kernels::Op op) {
   }
   if (takes(DataType::boolean)) parts.emplace_back("bool");
   if (takes(DataType::string)) parts.emplace_back("strings");
+  if (takes(DataType::i4)) parts.emplace_back("i4, u4, float8");
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 

@@ -10,9 +10,11 @@ namespace tenon::nn {
 namespace {
 
 using kernels::DataType;
+using kernels::decode_image;
 using kernels::Dims;
 using kernels::ErrorCode;
 using kernels::fail;
+using kernels::Image;
 using kernels::Tensor;
 using kernels::Value;
 using kernels::ValueType;
@@ -186,7 +188,7 @@ Result<Tensor> picture_tensor(std::span<const std::byte> bytes, const ValueType&
   }
   Tensor tensor = TENON_TRY(Tensor::allocate(wanted.element, layout.dims));
   const std::vector<float> pixels =
-      resize_bilinear(image, static_cast<int>(layout.width), static_cast<int>(layout.height));
+      kernels::resize_bilinear(image, static_cast<int>(layout.width), static_cast<int>(layout.height));
   const auto plane = static_cast<size_t>(layout.height * layout.width);
   const auto channels = static_cast<size_t>(layout.channels);
   for (size_t p = 0; p < plane; ++p) {
@@ -232,7 +234,8 @@ Result<Value> read_value(const std::string& path, const ValueType& wanted) {
   };
   if (path.ends_with(".npy")) return place(parse_npy(file->bytes(), file));
   if (path.ends_with(".pb")) return place(parse_pb(file->bytes(), file, wanted));
-  if (ends_with_any(path, {".png", ".jpg", ".jpeg"})) return place(picture_tensor(file->bytes(), wanted));
+  if (ends_with_any(path, {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm"}))
+    return place(picture_tensor(file->bytes(), wanted));
   if (ends_with_any(path, {".bin", ".raw"})) return place(parse_raw(file->bytes(), file, wanted));
   return fail(ErrorCode::invalid_argument, "{}: its name ends in none of .npy .pb .png .jpg .bin", path);
 }

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "kernels/image.h"
 #include "kernels/tensor.h"
-#include "wasi-nn/formats/image.h"
 
 namespace tenon::nn {
 
