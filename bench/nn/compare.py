@@ -2,7 +2,8 @@
 # Tenon against the runtime that a model's file belongs to, on the same models, in the same run, alternating: medians in ms
 # for each number of threads. The runtimes come from a virtual environment outside of the repository
 # (pip install numpy onnxruntime openvino ai-edge-litert); a model whose runtime is not there is measured in Tenon alone.
-# usage: compare.py TENON MODEL… [--threads 1,2] [--runs N] [--json FILE]
+# With --alone the models themselves are compared: one after the other, in each round, in Tenon.
+# usage: compare.py TENON MODEL… [--alone] [--threads 1,2] [--runs N] [--rounds N] [--json FILE]
 import argparse
 import json
 import os
@@ -108,6 +109,19 @@ def measure(arguments, model, threads):
     return row
 
 
+def measure_alone(arguments, threads):
+    medians = {model: [] for model in arguments.models}
+    for _ in range(arguments.rounds):
+        for model, of_rounds in medians.items():
+            of_rounds.append(tenon_run(arguments.tenon, model, threads, arguments.runs)["median_ms"])
+    rows = [{"model": m, "threads": threads, "tenon_ms": statistics.median(v)} for m, v in medians.items()]
+    least = min(row["tenon_ms"] for row in rows)
+    for row in rows:
+        print(f"{row['model'].split('/')[-2]:42} {threads} threads: {row['tenon_ms']:8.3f} ms, "
+              f"{row['tenon_ms'] / least:.3f} of the fastest", flush=True)
+    return rows
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("tenon")
@@ -116,9 +130,13 @@ def main():
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json")
+    parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
-    rows = [measure(arguments, model, threads) for model in arguments.models
-            for threads in map(int, arguments.threads.split(","))]
+    counts = [int(count) for count in arguments.threads.split(",")]
+    if arguments.alone:
+        rows = [row for count in counts for row in measure_alone(arguments, count)]
+    else:
+        rows = [measure(arguments, model, count) for model in arguments.models for count in counts]
     if arguments.json:
         with open(arguments.json, "w") as out:
             json.dump(rows, out, indent=2)
