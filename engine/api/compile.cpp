@@ -111,21 +111,25 @@ Result<std::shared_ptr<const Module>> api::module_of_artefact(
 }
 
 tenon_error_t* tenon_module_compile(const tenon_engine_t* engine, const tenon_module_t* module,
-                                    const char* target, uint32_t threads, tenon_string_t* out) {
+                                    const char* target, uint32_t threads, tenon_string_t* out) try {
   const auto cpu = target ? cpu_features_of_target(target) : std::optional(engine->config.cpu);
   if (!cpu) return api::no_such_target(target);
   auto bytes = compile_module(engine->config, *module->module, *cpu, threads);
   if (!bytes) return api::make_error(bytes.error());
   *out = api::new_string({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_module_load(tenon_engine_t* engine, const void* bytes, size_t size,
-                                 tenon_module_t** out) {
+                                 tenon_module_t** out) try {
   return load(engine, Artefact::from_bytes({static_cast<const u8*>(bytes), size}), out);
+} catch (...) {
+  return api::caught();
 }
 
-tenon_error_t* tenon_module_load_file(tenon_engine_t* engine, const char* path, tenon_module_t** out) {
+tenon_error_t* tenon_module_load_file(tenon_engine_t* engine, const char* path, tenon_module_t** out) try {
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   auto failed = [path](int error) {
     return api::make_error(Error{error == ENOENT ? ErrorCategory::not_found : ErrorCategory::io,
@@ -143,4 +147,6 @@ tenon_error_t* tenon_module_load_file(tenon_engine_t* engine, const char* path, 
     error = load(engine, Artefact::read(fd, static_cast<u64>(st.st_size)), out);
   close(fd);
   return error;
+} catch (...) {
+  return api::caught();
 }

@@ -10,7 +10,9 @@ using namespace tenon;
 const char* tenon_version(void) { return TENON_VERSION; }
 const char* tenon_build_id(void) { return build_id(); }
 
-tenon_config_t* tenon_config_new(void) { return new tenon_config; }
+tenon_config_t* tenon_config_new(void) try { return new tenon_config; } catch (...) {
+  return nullptr;
+}
 void tenon_config_delete(tenon_config_t* config) { delete config; }
 
 void tenon_config_set_tier(tenon_config_t* config, tenon_tier_t tier) {
@@ -21,13 +23,15 @@ void tenon_config_set_tier(tenon_config_t* config, tenon_tier_t tier) {
                                                      : Tier::automatic;
 }
 
-tenon_error_t* tenon_config_set_feature(tenon_config_t* config, const char* name, bool on) {
+tenon_error_t* tenon_config_set_feature(tenon_config_t* config, const char* name, bool on) try {
   const auto feature = feature_from_name(name);
   if (!feature)
     return api::make_error(
         Error{ErrorCategory::not_found, fmt::format("no WebAssembly feature is called \"{}\"", name), {}});
   config->options.decode.features.set(*feature, on);
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_config_set_fuel(tenon_config_t* config, bool on) { config->options.fuel = on; }
@@ -40,11 +44,13 @@ void tenon_config_set_deterministic_relaxed_simd(tenon_config_t* config, bool on
 void tenon_config_set_interruptible(tenon_config_t* config, bool on) { config->interruptible = on; }
 void tenon_config_set_cancellable(tenon_config_t* config, bool on) { config->cancellable = on; }
 void tenon_config_set_epochs(tenon_config_t* config, bool on) { config->options.epochs = on; }
-tenon_error_t* tenon_config_set_profile(tenon_config_t*, tenon_profile_t profile) {
+tenon_error_t* tenon_config_set_profile(tenon_config_t*, tenon_profile_t profile) try {
   if (profile == TENON_PROFILE_GDB) announce_to_gdb();
   if (profile != TENON_PROFILE_PERF) return nullptr;
   const auto opened = announce_to_perf();
   return opened ? nullptr : api::make_error(opened.error());
+} catch (...) {
+  return api::caught();
 }
 void tenon_config_set_max_memory(tenon_config_t* config, uint64_t bytes) {
   config->limits.memory_bytes = bytes;
@@ -69,7 +75,7 @@ void tenon_config_set_max_instances(tenon_config_t* config, uint32_t n) { config
 void tenon_config_set_opt_level(tenon_config_t* config, int level) {
   config->opt_level = static_cast<u8>(std::clamp(level, 0, 3));
 }
-tenon_error_t* tenon_config_set_cpu(tenon_config_t* config, const char* name) {
+tenon_error_t* tenon_config_set_cpu(tenon_config_t* config, const char* name) try {
   const auto cpu = cpu_features_of_target(name);
   if (!cpu) return api::no_such_target(name);
   if (const std::string missing = missing_features(*cpu, host_cpu_features()); !missing.empty())
@@ -77,16 +83,20 @@ tenon_error_t* tenon_config_set_cpu(tenon_config_t* config, const char* name) {
         Error{ErrorCategory::unsupported, fmt::format("this processor lacks {} of {}", missing, name), {}});
   config->cpu = *cpu;
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 void tenon_config_set_cache(tenon_config_t* config, bool on) { config->cache = on; }
 
-tenon_engine_t* tenon_engine_new(const tenon_config_t* config) {
+tenon_engine_t* tenon_engine_new(const tenon_config_t* config) try {
   const tenon_config copy = config ? *config : tenon_config{};
   auto engine = std::make_shared<Engine>(copy.options);
   auto* handle = new tenon_engine{std::move(engine), copy};
   if (copy.cache && copy.options.tier != EngineOptions::Tier::interp)
     handle->cache = std::make_shared<CodeCache>(CodeCache::Options{});
   return handle;
+} catch (...) {
+  return nullptr;
 }
 void tenon_engine_delete(tenon_engine_t* engine) { delete engine; }
 void tenon_engine_increment_epoch(tenon_engine_t* engine) { engine->engine->increment_epoch(); }

@@ -32,6 +32,9 @@ tenon_error_t* usage_error(std::string message) {
   return make_error(Error{ErrorCategory::usage, std::move(message), {}});
 }
 
+// Allocations fail here one by one: what the message takes is there, or the program ends.
+tenon_error_t* caught() noexcept { return make_error(Error{ErrorCategory::limit, "out of memory", {}}); }
+
 tenon_error_t* no_such_target(std::string_view name) {
   return usage_error(
       fmt::format("no processor is called \"{}\": native, x86-64-v2, x86-64-v3, x86-64-v4", name));

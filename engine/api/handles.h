@@ -74,6 +74,8 @@ tenon_error_t* make_error(Error error);
 // With the trap record of a store, where the error is a trap, an exit or an exception.
 tenon_error_t* make_error(Error error, const TrapRecord& trap);
 tenon_error_t* usage_error(std::string message);
+// What functions of the C API give for an exception of the library's own, of which none leaves them: there was no memory.
+tenon_error_t* caught() noexcept;
 tenon_error_t* no_such_target(std::string_view name);
 
 inline tenon_name_t name_of(std::string_view s) { return {s.data(), s.size()}; }
@@ -122,6 +124,11 @@ struct tenon_instance {
 };
 
 struct tenon_store {
+  // Differs from that of every other store, those that ended included. 0 is none's.
+  const tenon::u64 id = [] {
+    static std::atomic<tenon::u64> last = 0;
+    return ++last;
+  }();
   std::atomic<tenon::wasi::WasiContext*> wasi = nullptr;  // whose blocking calls an interrupt ends
   std::vector<std::shared_ptr<const void>> keep;  // what host functions refer to: dies after the store
   std::map<const void*, std::unique_ptr<tenon::NnGuest>> nn_guests;
@@ -141,7 +148,7 @@ struct tenon_linker {
   std::vector<std::shared_ptr<tenon::api::NnState>> nn;
   bool cancellable = false;
   tenon::wasi::WasiContext* wasi = nullptr;  // the last one defined, if it can be cancelled
-  const tenon_store* only_store = nullptr;   // of definitions that live in a store
+  tenon::u64 only_store = 0;                 // the id of the one that definitions live in
 };
 
 struct tenon_caller {

@@ -104,9 +104,9 @@ NnCaller nn_caller(const Module& module) {
 }
 
 tenon_error_t* bind_store(tenon_linker_t* linker, const tenon_store_t* store) {
-  if (linker->only_store && linker->only_store != store)
+  if (linker->only_store && linker->only_store != store->id)
     return api::usage_error("this linker already holds definitions of another store");
-  linker->only_store = store;
+  linker->only_store = store->id;
   return nullptr;
 }
 
@@ -124,11 +124,13 @@ uint8_t* tenon_caller_memory(tenon_caller_t* caller, uint64_t address, uint64_t 
   return guest_memory(*caller->host).at(address, size);
 }
 
-tenon_linker_t* tenon_linker_new(tenon_engine_t* engine) {
+tenon_linker_t* tenon_linker_new(tenon_engine_t* engine) try {
   auto* linker = new tenon_linker;
   linker->engine = engine->engine;
   linker->cancellable = engine->config.interruptible || engine->config.cancellable;
   return linker;
+} catch (...) {
+  return nullptr;
 }
 
 void tenon_linker_delete(tenon_linker_t* linker) { delete linker; }
@@ -153,7 +155,7 @@ tenon_error_t* define_callback(tenon_linker_t* linker, const char* module, const
 tenon_error_t* tenon_linker_define_func(tenon_linker_t* linker, const char* module, const char* name,
                                         const uint8_t* params, size_t param_count, const uint8_t* results,
                                         size_t result_count, tenon_callback_t callback, void* env,
-                                        void (*finalizer)(void*)) {
+                                        void (*finalizer)(void*)) try {
   auto def = std::make_shared<Callback>();
   def->function = callback;
   if (tenon_error_t* e = define_callback(linker, module, name, {params, param_count}, {results, result_count},
@@ -162,13 +164,15 @@ tenon_error_t* tenon_linker_define_func(tenon_linker_t* linker, const char* modu
   def->env = env;
   def->finalizer = finalizer;
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_linker_define_func_slots(tenon_linker_t* linker, const char* module, const char* name,
                                               const uint8_t* params, size_t param_count,
                                               const uint8_t* results, size_t result_count,
                                               tenon_slots_callback_t callback, void* env,
-                                              void (*finalizer)(void*)) {
+                                              void (*finalizer)(void*)) try {
   auto def = std::make_shared<Callback>();
   def->slots_function = callback;
   if (tenon_error_t* e = define_callback(linker, module, name, {params, param_count}, {results, result_count},
@@ -177,31 +181,39 @@ tenon_error_t* tenon_linker_define_func_slots(tenon_linker_t* linker, const char
   def->env = env;
   def->finalizer = finalizer;
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_linker_define(tenon_linker_t* linker, const char* module, const char* name,
-                                   const tenon_extern_t* value) {
+                                   const tenon_extern_t* value) try {
   if (tenon_error_t* e = bind_store(linker, value->store)) return e;
   linker->linker.define(module, name, api::to_extern(*value));
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_linker_alias(tenon_linker_t* linker, const char* from_module, const char* from_name,
-                                  const char* module, const char* name) {
+                                  const char* module, const char* name) try {
   if (linker->linker.alias(from_module, from_name, module, name)) return nullptr;
   return api::make_error(Error{ErrorCategory::not_found,
                                fmt::format("nothing is defined as \"{}\" \"{}\"", from_module, from_name),
                                {}});
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_linker_define_instance(tenon_linker_t* linker, const char* module,
-                                            tenon_instance_t* instance) {
+                                            tenon_instance_t* instance) try {
   if (tenon_error_t* e = bind_store(linker, instance->store)) return e;
   linker->linker.define_instance(module, *instance->instance);
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
-tenon_error_t* tenon_linker_define_wasi(tenon_linker_t* linker, tenon_wasi_t* wasi) {
+tenon_error_t* tenon_linker_define_wasi(tenon_linker_t* linker, tenon_wasi_t* wasi) try {
   wasi->config.cancellable = linker->cancellable;
   auto context = wasi::make_wasi_context(std::move(wasi->config));
   wasi->config = {};
@@ -210,16 +222,20 @@ tenon_error_t* tenon_linker_define_wasi(tenon_linker_t* linker, tenon_wasi_t* wa
   linker->wasi = linker->cancellable ? context->get() : nullptr;
   linker->keep.push_back(std::move(*context));
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
-tenon_error_t* tenon_linker_define_nn(tenon_linker_t* linker, tenon_nn_t* nn) {
+tenon_error_t* tenon_linker_define_nn(tenon_linker_t* linker, tenon_nn_t* nn) try {
   linker->nn.push_back(nn->state);
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* store,
-                                        const tenon_module_t* module, tenon_instance_t** out) {
-  if (linker->only_store && linker->only_store != store)
+                                        const tenon_module_t* module, tenon_instance_t** out) try {
+  if (linker->only_store && linker->only_store != store->id)
     return api::usage_error("the linker holds definitions of another store");
   for (const auto& needed : linker->keep)  // once, however many instances it makes
     if (std::find(store->keep.begin(), store->keep.end(), needed) == store->keep.end())
@@ -242,4 +258,6 @@ tenon_error_t* tenon_linker_instantiate(tenon_linker_t* linker, tenon_store_t* s
   if (!instance) return api::make_error(instance.error(), store->store->trap());
   *out = store->add(*instance);
   return nullptr;
+} catch (...) {
+  return api::caught();
 }

@@ -17,6 +17,8 @@ std::unexpected<Error> file_error(ErrorCategory category, const char* path, int 
   return std::unexpected(Error{category, fmt::format("cannot read {}: {}", path, std::strerror(error)), {}});
 }
 
+constexpr off_t kMaxFile = off_t{4} << 30;  // bytes: no module is that large, but a file, or a device, may be
+
 Result<std::shared_ptr<std::vector<u8>>> read_file(const char* path) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return file_error(errno == ENOENT ? ErrorCategory::not_found : ErrorCategory::io, path, errno);
@@ -27,6 +29,7 @@ Result<std::shared_ptr<std::vector<u8>>> read_file(const char* path) {
   struct stat st{};
   if (fstat(fd, &st) != 0) return file_error(ErrorCategory::io, path, errno);
   if (S_ISDIR(st.st_mode)) return file_error(ErrorCategory::io, path, EISDIR);
+  if (st.st_size > kMaxFile) return file_error(ErrorCategory::limit, path, EFBIG);
   auto bytes = std::make_shared<std::vector<u8>>();
   size_t used = 0;
   bytes->resize(static_cast<size_t>(st.st_size) + 1);
@@ -36,6 +39,7 @@ Result<std::shared_ptr<std::vector<u8>>> read_file(const char* path) {
     if (n < 0) return file_error(ErrorCategory::io, path, errno);
     if (n == 0) break;
     used += static_cast<size_t>(n);
+    if (used > static_cast<size_t>(kMaxFile)) return file_error(ErrorCategory::limit, path, EFBIG);
     if (used == bytes->size()) bytes->resize(used * 2);
   }
   bytes->resize(used);
@@ -60,14 +64,17 @@ tenon_error_t* compile(tenon_engine_t* engine, std::span<const u8> bytes, std::s
 }  // namespace
 
 tenon_error_t* tenon_module_new(tenon_engine_t* engine, const void* bytes, size_t size,
-                                tenon_module_t** out) {
+                                tenon_module_t** out) try {
   auto copy =
       std::make_shared<std::vector<u8>>(static_cast<const u8*>(bytes), static_cast<const u8*>(bytes) + size);
   const std::span<const u8> view = *copy;
   return compile(engine, view, std::move(copy), out);
+} catch (...) {
+  return api::caught();
 }
 
-tenon_error_t* tenon_module_new_from_file(tenon_engine_t* engine, const char* path, tenon_module_t** out) {
+tenon_error_t* tenon_module_new_from_file(tenon_engine_t* engine, const char* path,
+                                          tenon_module_t** out) try {
   auto file = read_file(path);
   if (!file) return api::make_error(file.error());
   std::shared_ptr<std::vector<u8>> bytes = std::move(*file);
@@ -80,6 +87,8 @@ tenon_error_t* tenon_module_new_from_file(tenon_engine_t* engine, const char* pa
   }
   const std::span<const u8> view = *bytes;
   return compile(engine, view, std::move(bytes), out);
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_module_delete(tenon_module_t* module) { delete module; }

@@ -4,27 +4,33 @@
 
 using namespace tenon;
 
-tenon_error_t* tenon_nn_new(uint32_t threads, tenon_nn_t** out) {
+tenon_error_t* tenon_nn_new(uint32_t threads, tenon_nn_t** out) try {
   auto plugin = nn_plugin();
   if (!plugin) return api::make_error(plugin.error());
   auto environment = (*plugin)->create_environment({.threads = threads});
   if (!environment) return api::make_error(environment.error());
   *out = new tenon_nn{std::make_shared<api::NnState>(std::move(*environment))};
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_nn_delete(tenon_nn_t* nn) { delete nn; }
 
-tenon_error_t* tenon_nn_add_graph(tenon_nn_t* nn, const char* spec) {
+tenon_error_t* tenon_nn_add_graph(tenon_nn_t* nn, const char* spec) try {
   auto added = nn->state->environment->add_graph(spec);
   return added ? nullptr : api::make_error(added.error());
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_nn_add_graph_bytes(tenon_nn_t* nn, const char* name, const void* bytes, size_t size,
-                                        void (*release)(void*), void* release_env) {
+                                        void (*release)(void*), void* release_env) try {
   auto added = nn->state->environment->add_graph_bytes(name, api::byte_span(bytes, size),
                                                        api::owner_of(release, release_env));
   return added ? nullptr : api::make_error(added.error());
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_nn_set_finder(tenon_nn_t* nn, tenon_nn_find_t find, void* env) {
@@ -42,9 +48,11 @@ void tenon_nn_set(tenon_nn_t* nn, tenon_nn_setting_t setting, uint64_t value) {
     nn->state->environment->set(static_cast<NnSetting>(setting), value);
 }
 
-tenon_error_t* tenon_nn_set_abi(tenon_nn_t* nn, const char* abi) {
+tenon_error_t* tenon_nn_set_abi(tenon_nn_t* nn, const char* abi) try {
   auto set = nn->state->environment->set_abi(abi);
   return set ? nullptr : api::make_error(set.error());
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_nn_set_cache(tenon_nn_t* nn, const char* folder) {
@@ -60,7 +68,7 @@ tenon_string_t tenon_nn_statistics(tenon_nn_t* nn) {
 }
 
 tenon_error_t* tenon_nn_tool(const char* command, const char* const* args, size_t arg_count,
-                             tenon_write_t write, void* env, bool terminal, int* exit_status) {
+                             tenon_write_t write, void* env, bool terminal, int* exit_status) try {
   auto plugin = nn_plugin();
   if (!plugin) return api::make_error(plugin.error());
   const std::vector<std::string_view> list(args, args + arg_count);
@@ -69,4 +77,6 @@ tenon_error_t* tenon_nn_tool(const char* command, const char* const* args, size_
   };
   *exit_status = (*plugin)->tool(command, list, {.out = writer(1), .err = writer(2), .terminal = terminal});
   return nullptr;
+} catch (...) {
+  return api::caught();
 }

@@ -54,20 +54,26 @@ tenon_error_t* give(tenon_nn_t* nn, Result<std::unique_ptr<NnGraph>> graph, teno
 
 }  // namespace
 
-tenon_error_t* tenon_nn_graph_new_named(tenon_nn_t* nn, const char* name, tenon_nn_graph_t** out) {
+tenon_error_t* tenon_nn_graph_new_named(tenon_nn_t* nn, const char* name, tenon_nn_graph_t** out) try {
   return give(nn, nn->state->environment->load_named(name), out);
+} catch (...) {
+  return api::caught();
 }
 
-tenon_error_t* tenon_nn_graph_new_from_file(tenon_nn_t* nn, const char* path, tenon_nn_graph_t** out) {
+tenon_error_t* tenon_nn_graph_new_from_file(tenon_nn_t* nn, const char* path, tenon_nn_graph_t** out) try {
   return give(nn, nn->state->environment->load_file(path), out);
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_nn_graph_new(tenon_nn_t* nn, const void* bytes, size_t size, void (*release)(void*),
-                                  void* release_env, tenon_nn_graph_t** out) {
+                                  void* release_env, tenon_nn_graph_t** out) try {
   return give(
       nn,
       nn->state->environment->load_bytes(api::byte_span(bytes, size), api::owner_of(release, release_env)),
       out);
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_nn_graph_delete(tenon_nn_graph_t* graph) { delete graph; }
@@ -81,42 +87,52 @@ bool tenon_nn_graph_output(const tenon_nn_graph_t* graph, size_t index, tenon_nn
   return get_edge(graph->graph->outputs(), index, out);
 }
 
-tenon_error_t* tenon_nn_context_new(const tenon_nn_graph_t* graph, tenon_nn_context_t** out) {
+tenon_error_t* tenon_nn_context_new(const tenon_nn_graph_t* graph, tenon_nn_context_t** out) try {
   auto execution = graph->graph->new_execution();
   if (!execution) return api::make_error(std::move(execution.error()));
   *out = new tenon_nn_context{graph->graph, std::move(*execution)};
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_nn_context_delete(tenon_nn_context_t* context) { delete context; }
 
-tenon_error_t* tenon_nn_context_set_input(tenon_nn_context_t* context, const tenon_nn_tensor_t* input) {
+tenon_error_t* tenon_nn_context_set_input(tenon_nn_context_t* context, const tenon_nn_tensor_t* input) try {
   return give(context->execution->set_input(to_tensor(*input)));
+} catch (...) {
+  return api::caught();
 }
 
-tenon_error_t* tenon_nn_context_compute(tenon_nn_context_t* context) {
+tenon_error_t* tenon_nn_context_compute(tenon_nn_context_t* context) try {
   return give(context->execution->compute());
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_nn_context_output(const tenon_nn_context_t* context, size_t index,
-                                       tenon_nn_edge_t* out) {
+                                       tenon_nn_edge_t* out) try {
   const auto edge = context->execution->describe_output(index_of(index));
   if (!edge) return api::make_error(edge.error());
   *out = to_edge(*edge);
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_nn_context_get_output(tenon_nn_context_t* context, size_t index, void* data,
-                                           size_t capacity, size_t* size) {
+                                           size_t capacity, size_t* size) try {
   u64 bytes = 0;
   auto got =
       context->execution->get_output(index_of(index), {static_cast<std::byte*>(data), capacity}, bytes);
   if (size && (got || bytes > 0)) *size = bytes;
   return give(std::move(got));
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_nn_context_run(tenon_nn_context_t* context, const tenon_nn_tensor_t* inputs,
-                                    size_t input_count, tenon_nn_output_t* outputs, size_t output_count) {
+                                    size_t input_count, tenon_nn_output_t* outputs, size_t output_count) try {
   std::vector<NnTensor> in;
   std::vector<NnOutput> out;
   in.reserve(input_count);
@@ -127,6 +143,8 @@ tenon_error_t* tenon_nn_context_run(tenon_nn_context_t* context, const tenon_nn_
   if (auto ran = context->execution->run(in, out); !ran) return api::make_error(std::move(ran.error()));
   for (size_t i = 0; i < output_count; ++i) outputs[i].written = out[i].written;
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_nn_context_interrupt(tenon_nn_context_t* context, bool on) { context->execution->interrupt(on); }

@@ -85,13 +85,15 @@ tenon_error_t* run(tenon_store_t* store, FuncRef* func, Slot* slots) {
 
 }  // namespace
 
-tenon_error_t* tenon_store_new(tenon_engine_t* engine, tenon_store_t** out) {
+tenon_error_t* tenon_store_new(tenon_engine_t* engine, tenon_store_t** out) try {
   auto handle = std::make_unique<tenon_store>();
   handle->store = std::make_unique<Store>(engine->engine, engine->config.limits);
   handle->store->set_embedder(handle.get());
   if (auto ready = api::prepare_store(*engine, *handle->store); !ready) return api::make_error(ready.error());
   *out = handle.release();
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_store_delete(tenon_store_t* store) { delete store; }
@@ -107,11 +109,13 @@ void tenon_store_interrupt(tenon_store_t* store) {
   if (wasi::WasiContext* context = store->wasi.load()) wasi::cancel_wasi(*context);
 }
 void tenon_store_clear_interrupt(tenon_store_t* store) { store->store->clear_interrupt(); }
-tenon_error_t* tenon_store_profile_start(tenon_store_t* store, uint32_t hz) {
+tenon_error_t* tenon_store_profile_start(tenon_store_t* store, uint32_t hz) try {
   auto profiler = Profiler::start(*store->store, hz);
   if (!profiler) return api::make_error(profiler.error());
   store->profiler = std::move(*profiler);
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 tenon_string_t tenon_store_profile_stop(tenon_store_t* store) {
   const std::unique_ptr<Profiler> profiler = std::move(store->profiler);
@@ -136,7 +140,7 @@ bool tenon_func_type(const tenon_extern_t* func, tenon_functype_t* out) {
 }
 
 tenon_error_t* tenon_func_call(const tenon_extern_t* func, const tenon_val_t* args, size_t arg_count,
-                               tenon_val_t* results, size_t result_count) {
+                               tenon_val_t* results, size_t result_count) try {
   if (func->kind != TENON_EXTERN_FUNC) return api::usage_error("not a function");
   const FuncType& type = type_of_func(func);
   if (tenon_error_t* e = check_call(type, args, arg_count, result_count)) return e;
@@ -146,10 +150,14 @@ tenon_error_t* tenon_func_call(const tenon_extern_t* func, const tenon_val_t* ar
   if (tenon_error_t* e = run(func->store, func_of(func), slots.data())) return e;
   api::from_slots(type.results, slots.data(), results);
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
-tenon_error_t* tenon_func_call_slots(const tenon_extern_t* func, uint64_t* slots) {
+tenon_error_t* tenon_func_call_slots(const tenon_extern_t* func, uint64_t* slots) try {
   return run(func->store, func_of(func), reinterpret_cast<Slot*>(slots));
+} catch (...) {
+  return api::caught();
 }
 
 uint8_t* tenon_memory_data(const tenon_extern_t* memory) { return memory_of(memory)->desc().base; }
@@ -168,17 +176,21 @@ tenon_error_t* out_of_bounds(const Memory* m, uint64_t address, size_t size) {
 
 }  // namespace
 
-tenon_error_t* tenon_memory_read(const tenon_extern_t* memory, uint64_t address, void* to, size_t size) {
+tenon_error_t* tenon_memory_read(const tenon_extern_t* memory, uint64_t address, void* to, size_t size) try {
   if (tenon_error_t* e = out_of_bounds(memory_of(memory), address, size)) return e;
   if (size != 0) std::memcpy(to, memory_of(memory)->desc().base + address, size);
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 tenon_error_t* tenon_memory_write(const tenon_extern_t* memory, uint64_t address, const void* from,
-                                  size_t size) {
+                                  size_t size) try {
   if (tenon_error_t* e = out_of_bounds(memory_of(memory), address, size)) return e;
   if (size != 0) std::memcpy(memory_of(memory)->desc().base + address, from, size);
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_global_get(const tenon_extern_t* global, tenon_val_t* out) {
@@ -187,7 +199,7 @@ void tenon_global_get(const tenon_extern_t* global, tenon_val_t* out) {
   api::from_slots({&g.type.type, 1}, slots, out);
 }
 
-tenon_error_t* tenon_global_set(const tenon_extern_t* global, const tenon_val_t* value) {
+tenon_error_t* tenon_global_set(const tenon_extern_t* global, const tenon_val_t* value) try {
   const Global& g = *static_cast<Global*>(global->object);
   if (!g.type.mutable_) return api::usage_error("the global is immutable");
   if (g.type.type.is_ref() || value->kind != api::kind_of(g.type.type))
@@ -197,6 +209,8 @@ tenon_error_t* tenon_global_set(const tenon_extern_t* global, const tenon_val_t*
   api::to_slots({&g.type.type, 1}, value, slots);
   *g.cell = {slots[0], slots[1]};
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 uint64_t tenon_table_size(const tenon_extern_t* table) { return static_cast<Table*>(table->object)->size(); }

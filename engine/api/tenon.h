@@ -7,7 +7,8 @@
  *
  * Errors. Functions that can fail give NULL for success or a tenon_error_t that the caller deletes;
  * out-parameters are then unchanged. No C++ exception and no guest mistake leaves this interface in another
- * way.
+ * way; where there is no memory the error is of kind TENON_ERROR_LIMIT. Pointers must not be NULL where it does not say
+ * that they may be.
  *
  * Threads. Engines and modules may be used by any number of threads. A store, and all that lives in it
  * (instances, functions, memories, …), by one thread at a time; only tenon_store_interrupt may be called

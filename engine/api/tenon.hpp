@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -718,7 +719,17 @@ struct HostCall {
   }
   template <class F>
   static tenon_error_t* call(void* env, tenon_caller_t* caller, uint64_t* slots) {
+#if defined(__cpp_exceptions)
+    try {
+      return invoke(*static_cast<F*>(env), caller, slots, std::index_sequence_for<A...>{});
+    } catch (const std::exception& e) {  // the guest's frames could not be unwound
+      return Error(std::string_view(e.what())).release();
+    } catch (...) {
+      return Error("a host function threw what is no std::exception").release();
+    }
+#else
     return invoke(*static_cast<F*>(env), caller, slots, std::index_sequence_for<A...>{});
+#endif
   }
   template <class F, size_t... I>
   static tenon_error_t* invoke(F& f, tenon_caller_t* caller, uint64_t* slots, std::index_sequence<I...>) {
@@ -754,7 +765,7 @@ class Linker {
   // A host function with the signature of the callable, which is kept as long as anything can call it:
   //   linker.func("env", "add", [](int32_t a, int32_t b) { return a + b; });
   //   linker.func("env", "log", [](Caller c, uint32_t p, uint32_t n) -> Result<void> { … });
-  // It must not throw.
+  // What it throws is a trap of the guest's, with the exception's text.
   template <class F>
   Result<void> func(const std::string& module, const std::string& name, F f) {
     using Callable = std::decay_t<F>;

@@ -9,7 +9,7 @@ using namespace tenon;
 bool tenon_module_wants_threads(const tenon_module_t* module) { return wasi::wants_threads(*module->module); }
 
 tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* module, tenon_wasi_t* wasi,
-                                 tenon_nn_t* nn, int* exit_status) {
+                                 tenon_nn_t* nn, int* exit_status) try {
   wasi->config.cancellable = true;
   auto context = wasi::make_wasi_context(std::move(wasi->config));
   wasi->config = {};
@@ -25,12 +25,20 @@ tenon_error_t* tenon_threads_run(tenon_engine_t* engine, const tenon_module_t* m
     };
   }
   wasi::ThreadGroup group(engine->engine, module->module, **context, std::move(options));
-  wasi->set_running(&group);
-  auto status = group.run();
-  wasi->set_running(nullptr);
+  struct Running {
+    Running(tenon_wasi_t& wasi, wasi::ThreadGroup* group) : wasi(wasi) { wasi.set_running(group); }
+    ~Running() { wasi.set_running(nullptr); }
+    tenon_wasi_t& wasi;
+  };
+  auto status = [&] {
+    const Running running(*wasi, &group);
+    return group.run();
+  }();
   if (!status) return api::make_error(std::move(status.error()), group.trap());
   *exit_status = *status;
   return nullptr;
+} catch (...) {
+  return api::caught();
 }
 
 void tenon_threads_interrupt(tenon_wasi_t* wasi) {
@@ -39,7 +47,9 @@ void tenon_threads_interrupt(tenon_wasi_t* wasi) {
   if (wasi->running) wasi->running->interrupt();
 }
 
-tenon_wasi_t* tenon_wasi_new(void) { return new tenon_wasi; }
+tenon_wasi_t* tenon_wasi_new(void) try { return new tenon_wasi; } catch (...) {
+  return nullptr;
+}
 void tenon_wasi_delete(tenon_wasi_t* wasi) { delete wasi; }
 
 void tenon_wasi_add_arg(tenon_wasi_t* wasi, const char* arg) { wasi->config.args.emplace_back(arg); }

@@ -1,8 +1,12 @@
 // libtenon as an embedder has it: the shared library and tenon.hpp, nothing else.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <stdexcept>
 #include <thread>
 
 #include "from_text.h"
@@ -233,6 +237,24 @@ TEST_F(ApiTest, HostFunctionsFailWithAMessageOrEndTheGuest) {
   EXPECT_EQ(left.error().exit_status(), 7);
 }
 
+TEST_F(ApiTest, HostFunctionsThatThrowTrap) {
+  ASSERT_TRUE(linker.func("h", "throw", [](int32_t what) -> int32_t {
+    if (what == 0) throw std::runtime_error("thrown by the host");
+    if (what == 1) throw 1;
+    return 7;
+  }));
+  const Instance i = load(R"((module (import "h" "throw" (func $f (param i32) (result i32)))
+    (func (export "f") (param i32) (result i32) (call $f (local.get 0)))))");
+  const auto f = *i.get<int32_t(int32_t)>("f");
+  auto standard = f(0), other = f(1);
+  ASSERT_FALSE(standard);
+  EXPECT_EQ(standard.error().kind(), TENON_ERROR_TRAP);
+  EXPECT_THAT(std::string(standard.error().message()), HasSubstr("thrown by the host"));
+  ASSERT_FALSE(other);
+  EXPECT_THAT(std::string(other.error().message()), HasSubstr("no std::exception"));
+  EXPECT_EQ(f(2).value(), 7);
+}
+
 TEST_F(ApiTest, HostFunctionsSeeOnlyTheCallersMemory) {
   std::string logged;
   ASSERT_TRUE(linker.func("env", "log", [&](Caller c, uint32_t p, uint32_t n) -> Result<void> {
@@ -359,6 +381,66 @@ TEST(Api, DefinitionsOfAStoreDoNotReachAnother) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().kind(), TENON_ERROR_USAGE);
 }
+
+TEST(Api, DefinitionsOfAStoreThatEndedReachNoOtherAtItsPlace) {
+  const Engine engine;
+  const Module m = std::move(from_text(engine, R"((module (memory (export "m") 1)))").value());
+  const Module wants = std::move(from_text(engine, R"((module (import "x" "m" (memory 1))))").value());
+  Linker linker(engine);
+  {
+    Store ended = std::move(Store::make(engine).value());
+    const Instance i = linker.instantiate(ended, m).value();
+    ASSERT_TRUE(linker.instance("x", i));
+    EXPECT_TRUE(linker.instantiate(ended, wants));
+  }
+  std::vector<Store> stores;  // one of them gets the memory of the one that ended
+  for (int i = 0; i < 20; ++i) {
+    stores.push_back(std::move(Store::make(engine).value()));
+    auto refused = linker.instantiate(stores.back(), wants);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().kind(), TENON_ERROR_USAGE);
+  }
+}
+
+TEST(Api, ModulesOfAnotherEngineAreRefused) {
+  const Engine engine, other;
+  const Module stranger = std::move(from_text(other, R"((module (func (export "f"))))").value());
+  Linker linker(engine);
+  Store store = std::move(Store::make(engine).value());
+  EXPECT_FALSE(linker.instantiate(store, stranger));
+}
+
+TEST(Api, FilesThatAreNoModulesAreErrorsWithTheirName) {
+  const Engine engine;
+  const std::string path = ::testing::TempDir() + "/api-large-" + std::to_string(getpid());
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_GE(fd, 0);
+  ASSERT_EQ(ftruncate(fd, off_t{1} << 40), 0);  // takes no room on the disk
+  close(fd);
+  auto large = Module::from_file(engine, path);
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.error().kind(), TENON_ERROR_LIMIT);
+  EXPECT_THAT(std::string(large.error().message()), HasSubstr(path));
+  unlink(path.c_str());
+  for (const char* none : {"", "/", "/no/such/file", "/dev/null"})
+    EXPECT_FALSE(Module::from_file(engine, none)) << none;
+}
+
+#ifndef TENON_SANITIZED  // whose allocators end the program
+[[noreturn]] void load_without_memory(const std::string& bytes) {
+  const Engine engine;
+  const rlimit little{.rlim_cur = size_t{64} << 20,
+                      .rlim_max = size_t{64} << 20};  // less than what is in use
+  setrlimit(RLIMIT_AS, &little);
+  auto module = Module::from_bytes(engine, {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  std::_Exit(!module && module.error().kind() == TENON_ERROR_LIMIT ? 0 : 1);
+}
+
+TEST(ApiDeathTest, MemoryThatIsNotThereIsAnError) {
+  const std::string bytes(size_t{256} << 20, '\0');
+  EXPECT_EXIT(load_without_memory(bytes), ::testing::ExitedWithCode(0), "");
+}
+#endif
 
 TEST(Api, ConfigurationLimitsAndFeatures) {
   Config config;
