@@ -246,7 +246,9 @@ Result<void> configure(Config& config, const RunOptions& o) {
               : o.engine == "aot"    ? TENON_TIER_AOT
               : o.engine == "interp" ? TENON_TIER_INTERP
                                      : TENON_TIER_AUTOMATIC);
-  config.fuel(o.fuel.has_value()).cancellable(o.timeout > 0).opt_level(o.opt_level).cache(o.cache);
+  config.fuel(o.fuel.has_value()).cancellable(o.timeout > 0).opt_level(o.opt_level);
+  config.cache(o.cache && o.profile != "perf" &&
+               o.profile != "gdb");  // kept code has no lines but those of traps
   config.deterministic_nans(o.deterministic_nans).deterministic_relaxed_simd(o.deterministic_simd);
   if (auto set = config.cpu(o.cpu); !set) return set;
   if (o.max_memory) config.max_memory(*o.max_memory);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 
+#include "engine/native/announce.h"
 #include "engine/native/native_tier.h"
 #include "handles.h"
 #include "values.h"
@@ -27,6 +28,7 @@ Result<void> api::prepare_store(const tenon_engine& engine, Store& store) {
   options.eager = tier != Tier::automatic;
   options.tiering.automatic = tier == Tier::automatic;
   options.worker.emplace();
+  options.all_lines = announces_code();
   options.as_artefact = tier == Tier::aot;
   if (engine.cache)
     options.compiled = [cache = engine.cache, key = engine.cache_key()](const Module& module) {

@@ -22,6 +22,8 @@ Result<void> announce_to_perf() {
 
 void announce_to_gdb() { gdb = true; }
 
+bool announces_code() { return perf || gdb; }
+
 void announce_code(const CodeObject& code) {
   if (perf) write_jitdump(code);
   if (gdb) gdb_register(code);

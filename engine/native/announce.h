@@ -12,6 +12,7 @@ class CodeObject;
 Result<void> announce_to_perf();
 // From now on GDB sees the functions of compiled code, by name.
 void announce_to_gdb();
+bool announces_code();
 
 // Called by every CodeObject when its code is in place, and before it goes. Thread-safe.
 void announce_code(const CodeObject& code);

@@ -159,6 +159,7 @@ struct CompileOptions {
   u64 cpu_features = 0;    // CpuFeatures::bits (engine/aot/cpu.h) to use; 0: those of this machine
   u32 threads = 0;         // compiling at once; 0: as many as processors
   bool verify_ir = false;  // run LLVM's verifier before and after optimisation (tests)
+  bool all_lines = false;  // every instruction is in the line table, for profilers and debuggers
   std::string dump_ir;     // folder for optimised IR; empty: none
   // Budget, in instructions and operands that cross calls and branches: LLVM's time and memory grow faster
   // than a function's size. What is beyond is left out.

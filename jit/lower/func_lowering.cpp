@@ -218,7 +218,7 @@ void FuncLowering::locate(bool in_backtraces) {
 }
 
 void FuncLowering::step(const Instr& instr) {
-  locate(will_be_inlined_ || in_backtraces(instr.op));
+  locate(will_be_inlined_ || plan_.options.all_lines || in_backtraces(instr.op));
   const Op op = plan_.options.deterministic_simd ? deterministic_form(instr.op) : instr.op;
   lowering_of(op)(*this, instr);
   if (!is_unobservable(op)) first_combinable_ = checked_.size();

@@ -72,6 +72,22 @@ TEST_F(SourceLines, DebuggersGetTheSameAsDwarf) {
   EXPECT_THAT(names, testing::Contains("middle"));
 }
 
+// What only computes has lines when a profiler or a debugger is there.
+TEST(SourceLinesOfAll, AreThereWhenAskedFor) {
+  auto rows = [](bool all) {
+    Guest::Options options = Guest::at_level(0);
+    options.jit.all_lines = all;
+    Guest guest(read_guest(), options);
+    const CodeObject& code = *guest.instance().module().code().objects().front();
+    std::vector<u32> lines;
+    for (const CodeFunction& f : code.functions())
+      for (const CodeSource& row : code_source(code, f)) lines.push_back(row.source.line);
+    return lines;
+  };
+  EXPECT_THAT(rows(false), testing::Not(testing::Contains(8u)));
+  EXPECT_THAT(rows(true), testing::Contains(8u));  // the loop
+}
+
 TEST(SourceLinesOfOthers, AreNone) {
   Guest guest(R"((func (export "f") (result i32) (i32.const 1)))");
   const CodeObject& code = *guest.instance().module().code().objects().front();
