@@ -283,6 +283,23 @@ TEST(Plan, NormalisationOfSinglePositionsInABatchAgreesWithReference) {
             1e-5);
 }
 
+// oneDNN 2.6 looked for the term elsewhere when there is one channel (random graph 5013909).
+TEST(Plan, TermOfEachElementAfterAConvolutionToOneChannel) {
+  GraphBuilder b("g");
+  const auto x = *b.input("x", f32_type({7, 16, 2, 2}));
+  const auto w = *b.constant("w", random_tensor({1, 16, 1, 1}, 1)),
+             term = *b.constant("t", random_tensor({7, 1, 2, 2}, 2));
+  EXPECT_TRUE(b.add_output(*b.node(Op::Add, {*b.node(Op::Conv, {x, w}), term}), "y"));
+  const auto graph = *std::move(b).finish();
+  const auto in = random_tensor({7, 16, 2, 2}, 3);
+  CompileOptions reference;
+  reference.reference = true;
+  const auto expected = run(graph, {in}, reference), got = run(graph, {in});
+  ASSERT_TRUE(expected && got);
+  EXPECT_LT(relative_error(values_of<float>((*got)[0].tensor), values_of<float>((*expected)[0].tensor)),
+            1e-5);
+}
+
 TEST(Plan, DynamicBatchMakesAPlanForEachShape) {
   GraphBuilder b("dyn");
   const auto x = *b.input("x", ValueType::tensor(DataType::f32, {Dim::named("n"), Dim::constant(8)}));
