@@ -148,7 +148,7 @@ class ContextImpl {
       if (impl_.static_dims[i]) inputs_[i].dims = impl_.static_dims[i];
     }
     if (const auto dims = all_dims()) current_ = TENON_TRY(make_run(*dims, impl_.options.threads));
-    return {};
+    return set_states(impl_.graph.states());
   }
 
   Result<void> set_input(std::size_t index, const TensorView& tensor, const ComputeOptions& options);
@@ -159,6 +159,7 @@ class ContextImpl {
                    const ComputeOptions& options);
   Result<Value> get_output_value(std::size_t index, const ComputeOptions& options);
   Result<TensorView> describe_output(std::size_t index) const;
+  Result<TensorView> describe_callers_output(std::size_t index) const;
   Statistics statistics() const;
   void reset_statistics();
 
@@ -208,7 +209,11 @@ class ContextImpl {
   Result<void> set_copied(std::size_t index, const TensorView& tensor, CallCounters& counters);
   Result<void> bind_input(std::size_t index);
   Result<void> to_value(std::size_t index);
+  Result<void> compute_steps(const ComputeOptions& options);
   Result<void> compute_locked(const ComputeOptions& options);
+  Result<void> set_states(std::span<const Tensor> values);
+  Result<void> advance_states(const ComputeOptions& options);
+  Result<void> check_index(std::size_t index) const;
   Result<std::size_t> output_size(std::size_t index) const;
   Result<std::size_t> write_output(std::size_t index, std::span<std::byte> out, CallCounters& counters,
                                    const ComputeOptions& options);
@@ -400,9 +405,7 @@ Result<void> ContextImpl::set_input(std::size_t index, const TensorView& tensor,
   const BusyScope scope(busy_);
   if (!scope.entered()) return fail(ErrorCode::busy, "another thread uses this context");
   const CallTimer timer(set_input_, timing_);
-  if (index >= inputs_.size()) {
-    return fail(ErrorCode::invalid_argument, "{}: input {} of {}", impl_.graph.file(), index, inputs_.size());
-  }
+  TENON_TRY(check_index(index));
   TENON_TRY(check_view(index, tensor));
   TENON_TRY(check_interrupt(options));
   return set_tensor(index, tensor, false, set_input_, options);
@@ -415,9 +418,7 @@ Result<void> ContextImpl::set_input_value(std::size_t index, Value value) {
   }
   const BusyScope scope(busy_);
   if (!scope.entered()) return fail(ErrorCode::busy, "another thread uses this context");
-  if (index >= inputs_.size()) {
-    return fail(ErrorCode::invalid_argument, "{}: input {} of {}", impl_.graph.file(), index, inputs_.size());
-  }
+  TENON_TRY(check_index(index));
   const auto& info = impl_.inputs[index];
   const bool string = value.kind == ValueType::Kind::tensor;
   if (value.kind != info.type.kind && info.type.kind != ValueType::Kind::optional) {
@@ -470,7 +471,7 @@ Result<void> ContextImpl::to_value(std::size_t index) {
   return {};
 }
 
-Result<void> ContextImpl::compute_locked(const ComputeOptions& options) {
+Result<void> ContextImpl::compute_steps(const ComputeOptions& options) {
   TENON_TRY(check_interrupt(options));
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     if (inputs_[i].held == Held::nowhere) {
@@ -502,6 +503,46 @@ Result<void> ContextImpl::compute_locked(const ComputeOptions& options) {
   return {};
 }
 
+// States are no inputs of callers: nothing of them counts as copied.
+Result<void> ContextImpl::set_states(std::span<const Tensor> values) {
+  CallCounters uncounted;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    TENON_TRY(set_tensor(inputs_.size() - values.size() + i, values[i].view(), false, uncounted, {}));
+  return {};
+}
+
+// All are read before the first is set, since one may become what another was.
+Result<void> ContextImpl::advance_states(const ComputeOptions& options) {
+  const auto& states = impl_.graph.states();
+  std::vector<Tensor> next;
+  CallCounters uncounted;
+  for (std::size_t i = 0; i < states.size(); ++i) {
+    const auto output = impl_.outputs.size() - states.size() + i;
+    const auto desc = TENON_TRY(describe_output(output));
+    if (desc.type != states[i].type() || !(desc.dims == states[i].dims())) {
+      return fail(ErrorCode::runtime_error, "{}: state '{}' became {} {}, expected {} {}", impl_.graph.file(),
+                  impl_.outputs[output].name, to_string(desc.type), to_string(desc.dims),
+                  to_string(states[i].type()), to_string(states[i].dims()));
+    }
+    auto tensor = TENON_TRY(Tensor::allocate(desc.type, desc.dims));
+    TENON_TRY(write_output(output, {tensor.mutable_data(), tensor.bytes().size()}, uncounted, options));
+    next.push_back(std::move(tensor));
+  }
+  return set_states(next);
+}
+
+Result<void> ContextImpl::compute_locked(const ComputeOptions& options) {
+  TENON_TRY(compute_steps(options));
+  // After the steps have given back their tokens: what is written late takes its own.
+  return advance_states(options);
+}
+
+Result<void> ContextImpl::check_index(std::size_t index) const {
+  if (index < impl_.callers_inputs.size()) return {};
+  return fail(ErrorCode::invalid_argument, "{}: input {} of {}", impl_.graph.file(), index,
+              impl_.callers_inputs.size());
+}
+
 Result<void> ContextImpl::compute(const ComputeOptions& options) {
   const BusyScope scope(busy_);
   if (!scope.entered()) return fail(ErrorCode::busy, "another thread uses this context");
@@ -509,11 +550,13 @@ Result<void> ContextImpl::compute(const ComputeOptions& options) {
   return compute_locked(options);
 }
 
+Result<TensorView> ContextImpl::describe_callers_output(std::size_t index) const {
+  if (index < impl_.callers_outputs.size()) return describe_output(index);
+  return fail(ErrorCode::invalid_argument, "{}: output {} of {}", impl_.graph.file(), index,
+              impl_.callers_outputs.size());
+}
+
 Result<TensorView> ContextImpl::describe_output(std::size_t index) const {
-  if (index >= impl_.outputs.size()) {
-    return fail(ErrorCode::invalid_argument, "{}: output {} of {}", impl_.graph.file(), index,
-                impl_.outputs.size());
-  }
   const auto* run = finished_ ? finished_.get() : current_.get();
   if (run != nullptr && !run->interpreted())
     return TensorView{run->plan->outputs[index].desc.type, run->plan->outputs[index].desc.dims, {}};
@@ -590,6 +633,7 @@ Result<std::size_t> ContextImpl::get_output(std::size_t index, std::span<std::by
   if (!scope.entered()) return fail(ErrorCode::busy, "another thread uses this context");
   const CallTimer timer(get_output_, timing_);
   TENON_TRY(check_interrupt(options));
+  TENON_TRY(describe_callers_output(index));
   return write_output(index, out, get_output_, options);
 }
 
@@ -622,10 +666,7 @@ Result<void> ContextImpl::run(std::span<const RunInput> inputs, std::span<RunOut
   const CallTimer timer(compute_, timing_);
   bool borrow = stable;
   for (const auto& input : inputs) {
-    if (input.index >= inputs_.size()) {
-      return fail(ErrorCode::invalid_argument, "{}: input {} of {}", impl_.graph.file(), input.index,
-                  inputs_.size());
-    }
+    TENON_TRY(check_index(input.index));
     TENON_TRY(check_view(input.index, input.tensor));
     for (const auto& output : outputs) borrow = borrow && !overlap(input.tensor.bytes, output.out);
   }
@@ -638,6 +679,7 @@ Result<void> ContextImpl::run(std::span<const RunInput> inputs, std::span<RunOut
     TENON_TRY(set_tensor(input.index, input.tensor, borrow, compute_, options));
   TENON_TRY(compute_locked(options));
   for (auto& output : outputs) {
+    TENON_TRY(describe_callers_output(output.index));
     if (const auto bytes = TENON_TRY(output_size(output.index)); output.out.size() < bytes) {
       return std::unexpected(
           Error{ErrorCode::too_large,
@@ -652,8 +694,9 @@ Result<void> ContextImpl::run(std::span<const RunInput> inputs, std::span<RunOut
 }
 
 Result<Value> ContextImpl::get_output_value(std::size_t index, const ComputeOptions& options) {
-  if (index < impl_.outputs.size() && finished_ && finished_->interpreted()) return finished_->results[index];
-  const auto desc = TENON_TRY(describe_output(index));
+  if (index < impl_.callers_outputs.size() && finished_ && finished_->interpreted())
+    return finished_->results[index];
+  const auto desc = TENON_TRY(describe_callers_output(index));
   auto tensor = TENON_TRY(Tensor::allocate(desc.type, desc.dims, impl_.options.limits.max_tensor_bytes));
   TENON_TRY(get_output(index, {tensor.mutable_data(), tensor.bytes().size()}, options));
   return Value::of(std::move(tensor));
@@ -700,9 +743,11 @@ Result<void> Context::run(std::span<const RunInput> inputs, std::span<RunOutput>
 Result<Value> Context::get_output_value(std::size_t index, const ComputeOptions& options) {
   return guarded([&] { return impl_->get_output_value(index, options); });
 }
-Result<TensorView> Context::describe_output(std::size_t index) const { return impl_->describe_output(index); }
+Result<TensorView> Context::describe_output(std::size_t index) const {
+  return impl_->describe_callers_output(index);
+}
 Result<std::size_t> Context::output_bytes(std::size_t index) const {
-  const auto desc = TENON_TRY(impl_->describe_output(index));
+  const auto desc = TENON_TRY(impl_->describe_callers_output(index));
   return byte_size(desc.type, desc.dims);
 }
 const Model& Context::model() const { return *impl_->model_; }

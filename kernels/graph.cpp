@@ -251,6 +251,8 @@ Result<void> GraphBuilder::check_subgraphs(const Node& node) {
     if (sub == nullptr) continue;
     if (*sub == nullptr)
       return fail(ErrorCode::invalid_encoding, "attribute '{}' holds no graph", attribute.name);
+    if (!(*sub)->states().empty())
+      return fail(ErrorCode::unsupported_operation, "attribute '{}' holds a graph with states", attribute.name);
     for (const auto& capture : (*sub)->captures()) {
       if (index(capture.outer) >= graph_.values_.size()) {
         return fail(ErrorCode::invalid_encoding, "attribute '{}' captures a value that does not exist",
@@ -335,6 +337,33 @@ Result<void> GraphBuilder::copy_values(const Graph& graph) {
   return {};
 }
 
+Result<ValueId> GraphBuilder::add_state(std::string name, Tensor initial) {
+  if (!initial.defined() || initial.type() == DataType::string)
+    return fail(ErrorCode::invalid_encoding, "{}: state '{}' has no initial value", graph_.file_, name);
+  const auto id = add_value(std::move(name), ValueType::tensor(initial.type(), initial.dims()));
+  graph_.values_[index(id)].origin = GraphValue::Origin::input;
+  states_.push_back({id, id, std::move(initial)});
+  return id;
+}
+
+Result<void> GraphBuilder::set_next(ValueId state, ValueId next) {
+  const auto it = std::ranges::find(states_, state, &State::now);
+  if (it == states_.end() || index(next) >= graph_.values_.size())
+    return fail(ErrorCode::invalid_encoding, "{}: no such state, or nothing that it becomes", graph_.file_);
+  it->next = next;
+  return {};
+}
+
+void GraphBuilder::append_states() {
+  for (auto& state : states_) {
+    graph_.inputs_.push_back(state.now);
+    graph_.outputs_.push_back(state.next);
+    graph_.output_names_.push_back(graph_.value(state.now).name);
+    graph_.states_.push_back(std::move(state.initial));
+  }
+  states_.clear();
+}
+
 Result<ValueId> GraphBuilder::input(std::string name, ValueType type) {
   const auto id = add_value(std::move(name), std::move(type));
   TENON_TRY(define_input(id));
@@ -414,6 +443,7 @@ Result<void> GraphBuilder::sort_nodes() {
 }
 
 Result<Graph> GraphBuilder::finish() && {
+  append_states();
   for (const auto& node : graph_.nodes_) {
     const auto undefined = [&](ValueId id) {
       return graph_.value(id).origin == GraphValue::Origin::undefined;

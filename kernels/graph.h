@@ -116,6 +116,9 @@ class Graph {
   const std::vector<ValueId>& outputs() const { return outputs_; }
   const std::vector<Capture>& captures() const { return captures_; }
   const std::string& output_name(std::size_t i) const { return output_names_[i]; }
+  /// What states hold before the first compute. Each is an input and an output, behind those of callers: the last
+  /// states().size() inputs are what states hold during a compute, the outputs there what they hold after it.
+  const std::vector<Tensor>& states() const { return states_; }
   /// Nodes here and in all subgraphs.
   std::uint64_t total_nodes() const { return total_nodes_; }
   std::uint32_t depth() const { return depth_; }  // 1 without subgraphs
@@ -129,6 +132,7 @@ class Graph {
   std::vector<Node> nodes_;
   std::vector<ValueId> inputs_, outputs_;
   std::vector<std::string> output_names_;
+  std::vector<Tensor> states_;
   std::vector<Capture> captures_;
   std::uint64_t total_nodes_ = 0;
   std::uint32_t depth_ = 1;
@@ -157,6 +161,13 @@ class GraphBuilder {
                         Attributes attributes, Source source);
   /// The next graph output. Its public name is the value's unless given.
   Result<void> add_output(ValueId id, std::string name = {});
+  /// A value that stays between computes, of each context its own. It begins as `initial`, of the same type and dims.
+  /// For outermost graphs only.
+  Result<ValueId> add_state(std::string name, Tensor initial);
+  /// What a state is after a compute; without this call it stays. Type and dims must be those of its initial value.
+  Result<void> set_next(ValueId state, ValueId next);
+  /// For rewritten copies of `graph`, whose inputs and outputs are given to this builder with those of states.
+  void keep_states(const Graph& graph) { graph_.states_ = graph.states_; }
   /// What is declared of a value so far.
   const GraphValue& value(ValueId id) const { return graph_.values_[index(id)]; }
   /// Completes the declared type of a value (from a file's value infos).
@@ -181,7 +192,13 @@ class GraphBuilder {
   Result<void> check_attributes(const OpInfo& row, Attributes& attributes) const;
   Result<void> check_subgraphs(const Node& node);
   Result<void> sort_nodes();
+  void append_states();
+  struct State {
+    ValueId now, next;
+    Tensor initial;
+  };
   Graph graph_;
+  std::vector<State> states_;  // those that add_state made
   Limits limits_;
 };
 

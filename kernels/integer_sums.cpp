@@ -28,6 +28,7 @@ class IntegerSums {
     }
     for (std::size_t i = 0; i < graph_.outputs().size(); ++i)
       TENON_TRY(builder_.add_output(graph_.outputs()[i], graph_.output_name(i)));
+    builder_.keep_states(graph_);
     return std::move(builder_).finish();
   }
 

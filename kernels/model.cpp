@@ -21,15 +21,33 @@ ModelImpl::ModelImpl(Graph g, CompileOptions o) : graph(std::move(g)), options(s
     bool others_static = true;
     for (std::size_t j = 0; j < inputs.size(); ++j)
       others_static = others_static && (j == i || static_dims[j].has_value());
-    may_be_early_.push_back(others_static);
+    may_be_early_.push_back(others_static && i < inputs.size() - graph.states().size());
   }
 }
 
 Result<void> ModelImpl::prepare() {
+  TENON_TRY(prepare_edges());
+  const auto callers = [&](const std::vector<TensorInfo>& all) {
+    return std::vector(all.begin(), all.end() - static_cast<std::ptrdiff_t>(graph.states().size()));
+  };
+  callers_inputs = callers(inputs);
+  callers_outputs = callers(outputs);
+  return {};
+}
+
+Result<void> ModelImpl::prepare_edges() {
   const auto types = TENON_TRY(check_types(graph));
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].type.kind == ValueType::Kind::tensor && outputs[i].type.element == DataType::undefined) {
       outputs[i].type.element = types[index(graph.outputs()[i])];
+    }
+  }
+  for (std::size_t i = 0; i < graph.states().size(); ++i) {
+    const auto& state = graph.states()[i];
+    const auto& next = outputs[outputs.size() - graph.states().size() + i];
+    if (next.type.kind != ValueType::Kind::tensor || next.type.element != state.type()) {
+      return fail(ErrorCode::invalid_encoding, "{}: state '{}' of {} would become {}", graph.file(), next.name,
+                  to_string(state.type()), to_string(next.type));
     }
   }
   std::vector<Dims> dims;
@@ -89,8 +107,8 @@ std::string backend_version() {
 Model::Model(std::unique_ptr<internal::ModelImpl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;
 const std::string& Model::name() const { return impl_->graph.file(); }
-const std::vector<TensorInfo>& Model::inputs() const { return impl_->inputs; }
-const std::vector<TensorInfo>& Model::outputs() const { return impl_->outputs; }
+const std::vector<TensorInfo>& Model::inputs() const { return impl_->callers_inputs; }
+const std::vector<TensorInfo>& Model::outputs() const { return impl_->callers_outputs; }
 const Graph& Model::graph() const { return impl_->graph; }
 std::uint64_t Model::constant_bytes() const { return impl_->constant_bytes + impl_->cache.bytes(); }
 

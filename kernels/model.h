@@ -16,13 +16,16 @@ class ModelImpl {
 
   const Graph graph;
   const CompileOptions options;
-  std::vector<TensorInfo> inputs, outputs;
+  std::vector<TensorInfo> inputs, outputs;  // those of states last
+  std::vector<TensorInfo> callers_inputs, callers_outputs;  // without states
   std::vector<std::optional<Dims>> static_dims;  // of inputs whose dims are all constant
   ConstantCache cache;
   SegmentStore segments{options, cache};  // of graphs without a plan as a whole
   std::uint64_t constant_bytes = 0;
 
  private:
+  Result<void> prepare_edges();
+
   struct Entry {
     std::vector<Dims> dims;
     std::shared_ptr<const Plan> plan;

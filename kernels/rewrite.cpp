@@ -54,6 +54,7 @@ class Folding {
       TENON_TRY(builder_.add_node(r.op, r.inputs, r.outputs, std::move(r.attributes), std::move(r.source)));
     for (std::size_t i = 0; i < graph_.outputs().size(); ++i)
       TENON_TRY(builder_.add_output(graph_.outputs()[i], graph_.output_name(i)));
+    builder_.keep_states(graph_);
     return std::move(builder_).finish();
   }
 
@@ -325,6 +326,8 @@ Result<Graph> without_input_shapes(const Graph& graph, const Limits& limits) {
     if (value.origin == GraphValue::Origin::input) type.shape.reset();
     builder.add_value(value.name, std::move(type));
   }
+  const auto edges = std::span(graph.inputs());
+  for (const auto id : edges.last(graph.states().size())) builder.set_type(id, graph.value(id).type);
   for (const auto id : graph.inputs()) TENON_TRY(builder.define_input(id));
   for (std::size_t i = 0; i < graph.values().size(); ++i) {
     const auto& constant = graph.values()[i].constant;
@@ -334,6 +337,7 @@ Result<Graph> without_input_shapes(const Graph& graph, const Limits& limits) {
     TENON_TRY(builder.add_node(node.op, node.inputs, node.outputs, node.attributes, node.source));
   for (std::size_t i = 0; i < graph.outputs().size(); ++i)
     TENON_TRY(builder.add_output(graph.outputs()[i], graph.output_name(i)));
+  builder.keep_states(graph);
   return std::move(builder).finish();
 }
 

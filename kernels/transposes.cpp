@@ -18,6 +18,7 @@ class Sinking {
     for (const auto& node : graph_.nodes()) TENON_TRY(visit(node));
     for (std::size_t i = 0; i < graph_.outputs().size(); ++i)
       TENON_TRY(builder_.add_output(TENON_TRY(plain(graph_.outputs()[i])), graph_.output_name(i)));
+    builder_.keep_states(graph_);
     return std::move(builder_).finish();
   }
 
