@@ -95,6 +95,7 @@ class Rule {
 
   // Its scale and zero point are single.
   bool dynamic_quantisation() {
+    if (node_.integer("by_row") != 0) return false;
     form_.outputs.assign(node_.outputs.size(), {});
     form_.outputs[0] = order_;
     return in_order(0);

@@ -252,7 +252,8 @@ Result<void> GraphBuilder::check_subgraphs(const Node& node) {
     if (*sub == nullptr)
       return fail(ErrorCode::invalid_encoding, "attribute '{}' holds no graph", attribute.name);
     if (!(*sub)->states().empty())
-      return fail(ErrorCode::unsupported_operation, "attribute '{}' holds a graph with states", attribute.name);
+      return fail(ErrorCode::unsupported_operation, "attribute '{}' holds a graph with states",
+                  attribute.name);
     for (const auto& capture : (*sub)->captures()) {
       if (index(capture.outer) >= graph_.values_.size()) {
         return fail(ErrorCode::invalid_encoding, "attribute '{}' captures a value that does not exist",

@@ -137,7 +137,7 @@ Result<bool> Lowering::lower_quantized(FlatNode& node) {
     if (bias == nullptr) return false;
     r.bias = *bias;
   }
-  if (node.node->text("rounding") == "twice" && !round_twice(node, r)) return false;
+  if (!sums && node.node->text("rounding") != "once") round_twice(node, r);
   const auto chain = sums ? TENON_TRY(scaled_sums(node, channels, r)) : TENON_TRY(chain_after(node));
   const bool fused = chain && (sums || fuse_chain(*chain, r));
   if (!fused && r.y_zero != 0) r.post_ops.push_back({false, dnnl::algorithm::eltwise_round, 0, 0, 0});
@@ -228,21 +228,21 @@ bool Lowering::take_scales(const FlatNode& node, std::int64_t channels, Quantize
 }
 
 // Sums times the mantissa of the scale are rounded, then what its power of two makes of them. That power is a little
-// more than it, so that halves fall away from zero; no other value with so few bits comes near a half.
-bool Lowering::round_twice(const FlatNode& node, QuantizedRequest& r) {
-  if (r.scales.size() != 1) return true;
+// more than it, so that halves fall away from zero, or a little is added, so that they fall up; no other value with so
+// few bits comes near a half.
+void Lowering::round_twice(const FlatNode& node, QuantizedRequest& r) {
+  if (r.scales.size() != 1) return;
   const auto scale = [&](std::size_t i) {
     return static_cast<double>(In<float>{model_constant(node, i)->data()}[0]);
   };
   int exponent = 0;
   const auto mantissa = std::frexp(scale(1) * scale(4) / scale(6), &exponent);
-  if (exponent >= 0 || exponent < -12)
-    return true;  // the second rounding has nothing to do, or hardly anything
+  if (exponent >= 0 || exponent < -12) return;  // the second rounding has nothing to do, or hardly anything
+  const bool up = node.node->text("rounding") == "twice_up";
   r.scales = {static_cast<float>(mantissa)};
-  const float power = std::ldexp(1 + 0x1p-21f, exponent);
+  const float power = std::ldexp(up ? 1.0f : 1 + 0x1p-21f, exponent);
   r.post_ops = {{false, dnnl::algorithm::eltwise_round, 0, 0, 0},
-                {false, dnnl::algorithm::eltwise_linear, power, 0, 0}};
-  return true;
+                {false, dnnl::algorithm::eltwise_linear, power, up ? power / 4 : 0, 0}};
 }
 
 // Weights less a shift and the zero point of their output channel, as signed bytes.

@@ -113,7 +113,7 @@ class Lowering {
   Result<std::optional<ByteChain>> scaled_sums(const FlatNode& node, std::int64_t channels,
                                                QuantizedRequest& r);
   bool take_scales(const FlatNode& node, std::int64_t channels, QuantizedRequest& r);
-  bool round_twice(const FlatNode& node, QuantizedRequest& r);
+  void round_twice(const FlatNode& node, QuantizedRequest& r);
   Result<Tensor> shifted_weights(const FlatNode& node, const Tensor& weights, const Tensor* zero,
                                  std::int32_t shift);
   Result<Tensor> sums_of_columns(const FlatNode& node, const Tensor& weights);

@@ -46,8 +46,8 @@ Result<void> ModelImpl::prepare_edges() {
     const auto& state = graph.states()[i];
     const auto& next = outputs[outputs.size() - graph.states().size() + i];
     if (next.type.kind != ValueType::Kind::tensor || next.type.element != state.type()) {
-      return fail(ErrorCode::invalid_encoding, "{}: state '{}' of {} would become {}", graph.file(), next.name,
-                  to_string(state.type()), to_string(next.type));
+      return fail(ErrorCode::invalid_encoding, "{}: state '{}' of {} would become {}", graph.file(),
+                  next.name, to_string(state.type()), to_string(next.type));
     }
   }
   std::vector<Dims> dims;

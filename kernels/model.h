@@ -16,9 +16,9 @@ class ModelImpl {
 
   const Graph graph;
   const CompileOptions options;
-  std::vector<TensorInfo> inputs, outputs;  // those of states last
+  std::vector<TensorInfo> inputs, outputs;                  // those of states last
   std::vector<TensorInfo> callers_inputs, callers_outputs;  // without states
-  std::vector<std::optional<Dims>> static_dims;  // of inputs whose dims are all constant
+  std::vector<std::optional<Dims>> static_dims;             // of inputs whose dims are all constant
   ConstantCache cache;
   SegmentStore segments{options, cache};  // of graphs without a plan as a whole
   std::uint64_t constant_bytes = 0;

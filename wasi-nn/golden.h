@@ -32,6 +32,9 @@ struct Tolerance {
   double rtol = 0;        // relative to each expected element
   double atol = 0;        // absolute
   double of_largest = 0;  // relative to the largest expected element of the tensor
+  // Above 0: what the mean of all differences may be, relative to the largest expected element, instead. For graphs that
+  // quantise as they run: a difference in the last digit of a sum moves codes by a whole step, and these others.
+  double mean_of_largest = 0;
 };
 
 struct ModelCases {

@@ -79,6 +79,14 @@ double step_of(const kernels::Graph& graph, size_t output) {
   return to_doubles(scale)[0] * 1.001;
 }
 
+// The hybrid operators of TensorFlow Lite. On the model of the test data, two of its versions, and its optimised and its
+// plain kernels, differ by 8e-4 of the largest result in the mean.
+bool quantises_as_it_runs(const kernels::Graph& graph) {
+  return std::ranges::any_of(graph.nodes(), [](const kernels::Node& node) {
+    return node.op == kernels::Op::DynamicQuantizeLinear && node.text("form") != "onnx";
+  });
+}
+
 // What differs, or nothing.
 Result<std::optional<std::string>> run_case(kernels::Context& context, const ModelCase& one,
                                             const Tolerance& tolerance) {
@@ -92,6 +100,7 @@ Result<std::optional<std::string>> run_case(kernels::Context& context, const Mod
     const Value expected = TENON_TRY(read_value(output.file, output.type.value_or(edges[index].type)));
     const Value actual = TENON_TRY(context.get_output_value(index));
     Tolerance own = tolerance;
+    if (quantises_as_it_runs(context.model().graph())) own.mean_of_largest = 1e-3;
     own.atol = std::max({own.atol, output.step, step_of(context.model().graph(), index)});
     if (auto off = difference(actual, expected, own))
       lines += fmt::format("{}output '{}': {}", lines.empty() ? "" : "; ", edges[index].name, *off);
@@ -145,6 +154,8 @@ class Runner {
     }
     auto context = (*loaded)->create_context();
     for (const ModelCase& one : model.cases) {
+      // Each case begins with the first states.
+      if (!(*loaded)->graph().states().empty()) context = (*loaded)->create_context();
       if (!context) {
         unable(one, context.error());
         continue;

@@ -129,6 +129,28 @@ Result<void> eye_like(InferContext& c) {
   return c.set(0, c.dims(0));
 }
 
+Result<void> detection_post_process(InferContext& c) {
+  const auto &boxes = c.dims(0), &scores = c.dims(1);
+  const auto classes = c.node.integer("classes"), each = c.node.integer("classes_per_detection"),
+             most = c.node.integer("detections");
+  if (boxes.size() != 3 || boxes[0] != 1 || boxes[2] < 4 || scores.size() != 3 || scores[0] != 1 ||
+      scores[1] != boxes[1] || c.dims(2) != Dims{boxes[1], 4})
+    return c.invalid(fmt::format("boxes {}, scores {}, anchors {}", to_string(boxes), to_string(scores),
+                                 to_string(c.dims(2))));
+  if (classes < 1 || (scores[2] != classes && scores[2] - 1 != classes))
+    return c.invalid(fmt::format("{} classes and {} scores of a box", classes, scores[2]));
+  constexpr std::int64_t kMost = 1 << 16;
+  if (most < 1 || most > kMost || each < 1 || each > std::min(classes, kMost) || most * each > kMost ||
+      c.node.integer("detections_per_class") < 1)
+    return c.invalid(fmt::format("{} detections of {} classes each", most, each));
+  const auto scales = c.node.reals("scales");
+  if (scales.size() != 4 || !std::ranges::all_of(scales, [](float s) { return s > 0; }))
+    return c.invalid("the scales of boxes must be four positive numbers");
+  for (std::size_t i = 0; i < c.outputs.size(); ++i)
+    TENON_TRY(c.set(i, i == 0 ? Dims{1, most * each, 4} : i < 3 ? Dims{1, most * each} : Dims{1}));
+  return {};
+}
+
 Result<void> top_k(InferContext& c) {
   const auto& in = c.dims(0);
   const auto axis = TENON_TRY(normalize_axis(c.node.integer("axis"), in.size()));

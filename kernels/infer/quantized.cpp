@@ -72,7 +72,15 @@ Result<void> dequantize(InferContext& c) {
 }
 
 Result<void> dynamic_quantize(InferContext& c) {
-  for (std::size_t i = 0; i < c.outputs.size(); ++i) TENON_TRY(c.set(i, i == 0 ? c.dims(0) : Dims{}));
+  const auto& form = c.node.text("form");
+  if (form != "onnx" && form != "asymmetric" && form != "symmetric") return c.invalid("form '" + form + "'");
+  Dims own;
+  if (c.node.integer("by_row") != 0) {
+    if (c.dims(0).empty()) return c.invalid("a scalar has no rows");
+    own = Dims(c.dims(0).size(), 1);
+    own[0] = c.dims(0)[0];
+  }
+  for (std::size_t i = 0; i < c.outputs.size(); ++i) TENON_TRY(c.set(i, i == 0 ? c.dims(0) : own));
   return {};
 }
 

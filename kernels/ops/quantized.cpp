@@ -166,9 +166,12 @@ void add_scaled(std::int32_t factor, const std::int32_t* row, std::int64_t n, st
 }
 
 // Scales and zero points of QLinear operators: x 0, 1, 2; w 3, 4, 5; y 6, 7.
-Requantize requantize(const KernelCall& call, DataType out, std::int64_t w_scales, bool twice = false) {
+Requantize requantize(const KernelCall& call, DataType out, std::int64_t w_scales,
+                      const std::string& rounding = "once") {
+  const bool twice = rounding != "once";
   Requantize r;
   r.type = out;
+  r.halves_up = rounding == "twice_up";
   const In<float> x_scale{call.in[1]}, w_scale{call.in[4]}, y_scale{call.in[6]};
   const auto wide = [](float value) { return static_cast<double>(value); };
   for (std::int64_t i = 0; twice && i < w_scales; ++i)
@@ -373,27 +376,86 @@ KernelResult fast::dequantize(const LowerContext& c) {
   return kernel;
 }
 
-// The range always includes 0, so that 0 has an exact code.
-KernelResult fast::dynamic_quantize(const LowerContext& c) {
-  if (c.inputs[0].type != DataType::f32) return no_kernel(c);
-  const auto count = product(c.in_dims(0));
-  return kernel_of("tenon dynamic quantize", [=](const KernelCall& call) -> Result<void> {
-    const In<float> x{call.in[0]};
-    float low = 0, high = 0;
-    for (std::int64_t i = 0; i < count; ++i) {
-      low = std::min(low, x[i]);
-      high = std::max(high, x[i]);
-    }
+namespace {
+
+// Forms of dynamic quantisation: a scale and a zero point for values from `low` to `high`, a range that includes 0, so that 0
+// has an exact code; and how a value becomes its code.
+struct DynamicScale {
+  float scale, zero;
+};
+
+struct OnnxForm {
+  static DynamicScale of(float low, float high) {
     const float scale = high == low ? 1 : (high - low) / 255;
-    const auto zero = std::nearbyint(std::clamp(-low / scale, 0.0f, 255.0f));
-    for (std::int64_t i = 0; call.out[0] && i < count; ++i) {
-      Out<std::uint8_t>{call.out[0]}.set(i, saturated<std::uint8_t>(std::nearbyint(x[i] / scale) + zero));
+    return {scale, std::nearbyint(std::clamp(-low / scale, 0.0f, 255.0f))};
+  }
+  static float code(float x, const DynamicScale& s) { return std::nearbyint(x / s.scale) + s.zero; }
+};
+
+// tensor_utils::AsymmetricQuantizeFloats of TensorFlow Lite: the end of the range nearer to 0 decides where 0 lies; sums
+// with the zero point are rounded, halves away from zero. Codes are those plus 128.
+struct AsymmetricForm {
+  static DynamicScale of(float lowest, float highest) {
+    const double low = static_cast<double>(lowest), high = static_cast<double>(highest);
+    if (low == high) return {1, 128};
+    const double scale = (high - low) / 255;
+    const double from_low = -128 - low / scale, from_high = 127 - high / scale;
+    const bool low_is_nearer = 128 + std::abs(low / scale) < 127 + std::abs(high / scale);
+    const double zero = std::round(std::clamp(low_is_nearer ? from_low : from_high, -128.0, 127.0));
+    return {static_cast<float>(scale), static_cast<float>(zero + 128)};
+  }
+  static float code(float x, const DynamicScale& s) {
+    return std::round((s.zero - 128) + x * (1.0f / s.scale)) + 128;
+  }
+};
+
+// SymmetricQuantizeFloats, likewise: from -127 to 127.
+struct SymmetricForm {
+  static DynamicScale of(float low, float high) {
+    const float range = std::max(-low, high);
+    return {range == 0 ? 1 : range / 127, 128};
+  }
+  static float code(float x, const DynamicScale& s) {
+    return std::clamp(std::round(x * (1.0f / s.scale)), -127.0f, 127.0f) + 128;
+  }
+};
+
+template <class Form>
+std::unique_ptr<Kernel> dynamic_quantize_as(const LowerContext& c) {
+  const auto rows = c.node.integer("by_row") != 0 ? c.in_dims(0)[0] : 1;
+  const auto count = rows == 0 ? 0 : product(c.in_dims(0)) / rows;
+  const auto threads = c.threads;
+  return kernel_of("tenon dynamic quantize", [=](const KernelCall& call) -> Result<void> {
+    for (std::int64_t row = 0; row < rows; ++row) {
+      const auto x = In<float>{call.in[0]}.at(row * count);
+      float low = 0, high = 0;
+      for (std::int64_t i = 0; i < count; ++i) {
+        low = std::min(low, x[i]);
+        high = std::max(high, x[i]);
+      }
+      const DynamicScale s = Form::of(low, high);
+      if (call.out[0] != nullptr) {
+        parallel_for(threads, count, kGrain, [&](std::int64_t begin, std::int64_t end) {
+          const Out<std::uint8_t> y{call.out[0] + row * count};
+          for (auto i = begin; i < end; ++i) y.set(i, saturated<std::uint8_t>(Form::code(x[i], s)));
+        });
+      }
+      if (call.out.size() > 1 && call.out[1]) Out<float>{call.out[1]}.set(row, s.scale);
+      if (call.out.size() > 2 && call.out[2])
+        Out<std::uint8_t>{call.out[2]}.set(row, saturated<std::uint8_t>(s.zero));
     }
-    if (call.out.size() > 1 && call.out[1]) Out<float>{call.out[1]}.set(0, scale);
-    if (call.out.size() > 2 && call.out[2])
-      Out<std::uint8_t>{call.out[2]}.set(0, static_cast<std::uint8_t>(zero));
     return {};
   });
+}
+
+}  // namespace
+
+KernelResult fast::dynamic_quantize(const LowerContext& c) {
+  if (c.inputs[0].type != DataType::f32) return no_kernel(c);
+  const auto& form = c.node.text("form");
+  if (form == "asymmetric") return dynamic_quantize_as<AsymmetricForm>(c);
+  if (form == "symmetric") return dynamic_quantize_as<SymmetricForm>(c);
+  return dynamic_quantize_as<OnnxForm>(c);
 }
 
 // A byte for each byte; codes count from the type's lowest value.
@@ -414,9 +476,9 @@ KernelResult fast::matmul_integer(const LowerContext& c) { return matmul_kernel(
 KernelResult fast::qlinear_conv(const LowerContext& c) {
   const auto scales = TENON_TRY(check_scales(c, c.in_dims(3)[0]));
   const auto type = c.outputs[0].type;
-  const bool twice = c.node.text("rounding") == "twice";
-  return conv_kernel(c, kQLinear,
-                     [=](const KernelCall& call) { return requantize(call, type, scales, twice); });
+  return conv_kernel(c, kQLinear, [=, rounding = c.node.text("rounding")](const KernelCall& call) {
+    return requantize(call, type, scales, rounding);
+  });
 }
 
 KernelResult fast::qlinear_matmul(const LowerContext& c) {

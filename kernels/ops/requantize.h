@@ -33,15 +33,16 @@ struct FixedScale {
     return out;
   }
 
-  // The product's upper half is rounded to nearest, then what the shift takes away, halves away from zero.
-  std::int32_t apply(std::int32_t x) const {
+  // The product's upper half is rounded to nearest, then what the shift takes away: halves up, as its matrix products do
+  // (convolutions and dense layers), or away from zero (depthwise convolutions).
+  std::int32_t apply(std::int32_t x, bool halves_up) const {
     const int left = std::clamp(exponent, 0, 31), right = std::clamp(-exponent, 0, 31);
     const auto shifted = static_cast<std::int64_t>(x) * (std::int64_t{1} << left);
     const auto product = std::clamp<std::int64_t>(shifted, INT32_MIN, INT32_MAX) * mantissa;
     const auto high = (product + (product >= 0 ? std::int64_t{1} << 30 : 1 - (std::int64_t{1} << 30))) /
                       (std::int64_t{1} << 31);
     const auto mask = (std::int64_t{1} << right) - 1;
-    const auto rest = high & mask, threshold = (mask >> 1) + (high < 0 ? 1 : 0);
+    const auto rest = high & mask, threshold = (mask >> 1) + (high < 0 && !halves_up ? 1 : 0);
     return static_cast<std::int32_t>((high >> right) + (rest > threshold ? 1 : 0));
   }
 };
@@ -52,6 +53,7 @@ struct Requantize {
   std::vector<float> multipliers;  // one, or one for each channel
   float zero = 0;
   std::vector<FixedScale> fixed = {};  // instead, when sums are rounded twice
+  bool halves_up = false;
 
   /// `n` sums to elements `at` and following of `out`; the first belongs to `channel`, each next one to the
   /// channel `channel_step` further.
@@ -65,7 +67,7 @@ struct Requantize {
       for (std::int64_t j = 0; j < n; ++j) {
         const auto k = static_cast<std::size_t>(channel + j * channel_step);
         if (!fixed.empty()) {
-          const auto sum = fixed[fixed.size() == 1 ? 0 : k].apply(sums[j]);
+          const auto sum = fixed[fixed.size() == 1 ? 0 : k].apply(sums[j], halves_up);
           Out<T>{out}.set(at + j, saturated<T>(static_cast<float>(sum) + zero));
           continue;
         }

@@ -30,12 +30,13 @@ TEST_P(TfliteModel, MatchesItsGoldenValues) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TfliteModel,
-                         ::testing::Values("tflite-birds-v1", "tflite-face-detection-short-range",
-                                           "tflite-hello-world-float", "tflite-hello-world-int8",
-                                           "tflite-keras-lstm-mnist-ptq", "tflite-mnist-lstm-float",
-                                           "tflite-mnist-lstm-int8", "tflite-yolox-nano-float16",
-                                           "tflite-yolox-nano-int8", "tflite-micro-speech-int8",
-                                           "tflite-mobilenet-v1-0.25-128-quant",
+                         ::testing::Values("tflite-birds-v1", "tflite-deeplabv3-dm05-quant",
+                                           "tflite-yolox-nano-dynamic-range",
+                                           "tflite-face-detection-short-range", "tflite-hello-world-float",
+                                           "tflite-hello-world-int8", "tflite-keras-lstm-mnist-ptq",
+                                           "tflite-mnist-lstm-float", "tflite-mnist-lstm-int8",
+                                           "tflite-yolox-nano-float16", "tflite-yolox-nano-int8",
+                                           "tflite-micro-speech-int8", "tflite-mobilenet-v1-0.25-128-quant",
                                            "tflite-mobilenet-v1-0.25-224-float", "tflite-movie-review-text",
                                            "tflite-ultraface-rfb-320"));
 

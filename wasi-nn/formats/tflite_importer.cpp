@@ -16,25 +16,53 @@ using kernels::GraphBuilder;
 using kernels::kAbsent;
 using kernels::Tensor;
 
-class GraphImport {
+class GraphImport : public Session {
  public:
   GraphImport(const ModelSource& source, const Model& model, ModelSummary& summary)
       : source_(source), model_(model), summary_(summary), builder_(source.file, source.limits) {}
 
-  Result<Graph> import(size_t index) {
-    const SubGraph& graph = model_.subgraphs[index];
-    Scope scope{model_, graph, std::vector<ValueId>(graph.tensors.size(), kAbsent)};
-    TENON_TRY(check_indices(graph));
-    for (size_t i = 0; i < graph.inputs.size(); ++i) TENON_TRY(declare_input(scope, i));
-    TENON_TRY(declare_constants(scope));
-    for (size_t i = 0; i < graph.operators.size(); ++i) TENON_TRY(import_operator(scope, i));
-    for (size_t i = 0; i < graph.outputs.size(); ++i) {
-      const auto tensor = static_cast<size_t>(graph.outputs[i]);
-      if (scope.values[tensor] == kAbsent)
-        return invalid("nothing defines the output '{}'", graph.tensors[tensor].name);
-      TENON_TRY(builder_.add_output(scope.values[tensor], name_of(index, graph.outputs[i], false)));
+  Result<Graph> import() {
+    for (const SubGraph& graph : model_.subgraphs) TENON_TRY(check_indices(graph));
+    Scope scope = new_scope(0);
+    scope.outermost = true;
+    for (size_t i = 0; i < scope.graph.inputs.size(); ++i) TENON_TRY(declare_input(scope, i));
+    const auto results = TENON_TRY(import_operators(builder_, scope));
+    for (size_t i = 0; i < results.size(); ++i)
+      TENON_TRY(builder_.add_output(results[i], name_of_edge(scope.graph.outputs[i], false)));
+    for (const auto& [name, variable] : variables) {
+      if (variable.state != kAbsent) TENON_TRY(builder_.set_next(variable.state, variable.now));
     }
     return std::move(builder_).finish();
+  }
+
+  Result<std::vector<ValueId>> inlined(GraphBuilder& builder, int64_t graph,
+                                       const std::vector<ValueId>& arguments) override {
+    Scope scope = TENON_TRY(scope_of(graph));
+    if (scope.graph.inputs.size() != arguments.size())
+      return invalid("graph {} has {} inputs, given {}", graph, scope.graph.inputs.size(), arguments.size());
+    for (size_t i = 0; i < arguments.size(); ++i)
+      scope.values[static_cast<size_t>(scope.graph.inputs[i])] = arguments[i];
+    return import_operators(builder, scope);
+  }
+
+  Result<void> initialise(int64_t graph) override {
+    Scope scope = TENON_TRY(scope_of(graph));
+    scope.initialises = true;
+    GraphBuilder builder = new_builder();
+    TENON_TRY(import_operators(builder, scope));
+    return {};
+  }
+
+  GraphBuilder new_builder() const override { return GraphBuilder(source_.file, source_.limits); }
+
+  Result<ValueId> new_state(std::string name, Tensor initial) override {
+    TENON_TRY(count_state(initial.bytes().size()));
+    return builder_.add_state(std::move(name), std::move(initial));
+  }
+
+  Result<ValueId> new_zero_state(std::string name, const Dims& dims) override {
+    TENON_TRY(count_state(TENON_TRY(kernels::byte_size(DataType::f32, dims))));
+    return builder_.add_state(std::move(name), TENON_TRY(Tensor::allocate(DataType::f32, dims)));
   }
 
  private:
@@ -42,6 +70,46 @@ class GraphImport {
   std::unexpected<kernels::Error> invalid(fmt::format_string<Args...> format, Args&&... args) const {
     return fail(ErrorCode::invalid_encoding, "{}: {}", source_.file,
                 fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  Scope new_scope(size_t index) {
+    const SubGraph& graph = model_.subgraphs[index];
+    return {model_, graph, *this, std::vector<ValueId>(graph.tensors.size(), kAbsent), {}};
+  }
+
+  // Of a graph that another one names.
+  Result<Scope> scope_of(int64_t graph) {
+    if (graph < 1 || static_cast<size_t>(graph) >= model_.subgraphs.size())
+      return fail(ErrorCode::invalid_encoding, "graph {} of {}", graph, model_.subgraphs.size());
+    return new_scope(static_cast<size_t>(graph));
+  }
+
+  Result<void> count_state(size_t bytes) {
+    state_bytes_ += bytes;
+    if (state_bytes_ <= source_.limits.max_tensor_bytes) return {};
+    return fail(ErrorCode::too_large, "states of {} bytes", state_bytes_);
+  }
+
+  // Graphs may name each other, themselves included, and more than once.
+  Result<std::vector<ValueId>> import_operators(GraphBuilder& builder, Scope& scope) {
+    struct Depth {
+      uint32_t& depth;
+      ~Depth() { --depth; }
+    } depth{++depth_};
+    work_ += scope.graph.tensors.size() + scope.graph.operators.size() + 1;
+    if (depth_ > source_.limits.max_graph_depth || work_ > source_.limits.max_nodes)
+      return fail(ErrorCode::too_large, "{}: graphs within graphs: {} deep, {} operators and tensors",
+                  source_.file, depth_, work_);
+    TENON_TRY(declare_constants(builder, scope));
+    for (size_t i = 0; i < scope.graph.operators.size(); ++i) TENON_TRY(import_operator(builder, scope, i));
+    std::vector<ValueId> results;
+    for (const int32_t tensor : scope.graph.outputs) {
+      const auto at = static_cast<size_t>(tensor);
+      if (scope.values[at] == kAbsent)
+        return invalid("nothing defines the output '{}'", scope.graph.tensors[at].name);
+      results.push_back(scope.values[at]);
+    }
+    return results;
   }
 
   // Every index of a tensor, operator code or buffer, once.
@@ -77,14 +145,14 @@ class GraphImport {
   }
 
   // The name in a signature, which is what users know, or the tensor's own.
-  std::string name_of(size_t graph, int32_t tensor, bool input) const {
+  std::string name_of_edge(int32_t tensor, bool input) const {
     for (const auto& signature : model_.signatures) {
-      if (signature.subgraph != graph) continue;
+      if (signature.subgraph != 0) continue;
       for (const auto& [name, index] : input ? signature.inputs : signature.outputs) {
         if (index == static_cast<uint32_t>(tensor) && !name.empty()) return std::string(name);
       }
     }
-    return std::string(model_.subgraphs[graph].tensors[static_cast<size_t>(tensor)].name);
+    return std::string(model_.subgraphs[0].tensors[static_cast<size_t>(tensor)].name);
   }
 
   Result<void> declare_input(Scope& scope, size_t i) {
@@ -98,13 +166,12 @@ class GraphImport {
                   info.name, info.type);
     // Without a shape it is a scalar, which is what an empty shape meant before files could tell.
     if (!info.has_rank) type = kernels::ValueType::tensor(type.element, Dims{});
-    value = TENON_TRY(builder_.input(
-        name_of(static_cast<size_t>(&scope.graph - model_.subgraphs.data()), tensor, true), std::move(type)));
+    value = TENON_TRY(builder_.input(name_of_edge(tensor, true), std::move(type)));
     return {};
   }
 
   // Tensors with a buffer are constants, viewed where they lie.
-  Result<void> declare_constants(Scope& scope) {
+  Result<void> declare_constants(GraphBuilder& builder, Scope& scope) {
     for (size_t i = 0; i < scope.graph.tensors.size(); ++i) {
       const auto& info = scope.graph.tensors[i];
       if (scope.values[i] != kAbsent || info.buffer == 0 || info.is_variable) continue;
@@ -115,7 +182,7 @@ class GraphImport {
         return std::unexpected(kernels::with_place(std::move(tensor).error(),
                                                    fmt::format("{}: tensor '{}'", source_.file, info.name)));
       }
-      scope.values[i] = TENON_TRY(builder_.constant(std::string(info.name), *std::move(tensor)));
+      scope.values[i] = TENON_TRY(builder.constant(std::string(info.name), *std::move(tensor)));
     }
     return {};
   }
@@ -133,13 +200,11 @@ class GraphImport {
     return Tensor::view(type, dims, bytes, source_.owner);
   }
 
-  Result<void> import_operator(Scope& scope, size_t i) {
+  Result<void> import_operator(GraphBuilder& builder, Scope& scope, size_t i) {
     const auto& info = scope.graph.operators[i];
     const auto& code = model_.codes[info.code];
-    const Row* row = find_row(code.builtin);
-    const std::string operator_name =
-        code.custom.empty() ? (row ? std::string(row->name) : fmt::format("operator {}", code.builtin))
-                            : std::string(code.custom);
+    const Row* row = find_row(code);
+    const std::string operator_name = name_of(code);
     ++summary_.operators[operator_name];
     std::string name = fmt::format("#{}", i);
     if (!info.outputs.empty() && info.outputs[0] >= 0) {
@@ -152,10 +217,10 @@ class GraphImport {
       return std::unexpected(kernels::with_place(
           std::move(error), fmt::format("{}: node '{}' ({})", source_.file, name, operator_name)));
     };
-    if (row == nullptr || !code.custom.empty())
+    if (row == nullptr)
       return place(
           {ErrorCode::unsupported_operation, fmt::format("operator {} is not supported", operator_name)});
-    Node node(builder_, scope, info, *row, source);
+    Node node(builder, scope, info, *row, source);
     if (auto ok = row->rule(node); !ok) return place(std::move(ok).error());
     if (auto ok = model_.buffer.check(); !ok) return place(std::move(ok).error());
     return {};
@@ -164,7 +229,9 @@ class GraphImport {
   const ModelSource& source_;
   const Model& model_;
   ModelSummary& summary_;
-  GraphBuilder builder_;
+  GraphBuilder builder_;  // of the outermost graph
+  uint32_t depth_ = 0;
+  uint64_t work_ = 0, state_bytes_ = 0;
 };
 
 }  // namespace
@@ -176,7 +243,7 @@ kernels::Result<ImportedModel> import_tflite(const ModelSource& source) {
   ImportedModel imported;
   imported.summary.format = fmt::format("TensorFlow Lite, schema version {}", (*model)->version);
   imported.summary.producer = (*model)->description;
-  imported.graph = TENON_TRY(tflite::GraphImport(source, **model, imported.summary).import(0));
+  imported.graph = TENON_TRY(tflite::GraphImport(source, **model, imported.summary).import());
   return imported;
 }
 

@@ -55,6 +55,43 @@ Result<ValueId> Node::raw(size_t i) const {
   return id;
 }
 
+Result<ValueId> Node::state(size_t i) {
+  TENON_TRY(needs(i + 1, 0));
+  const TensorInfo& tensor = in(i);
+  if (!tensor.is_variable) return raw(i) ? real(i) : Result<ValueId>(kAbsent);
+  Dims dims;
+  for (const int32_t dim : tensor.shape) {
+    if (dim < 0) return kAbsent;
+    dims.push_back(dim);
+  }
+  if (!scope_.outermost) return unsupported("a state inside of a body");
+  Variable& variable = scope_.session.variables[fmt::format("state {}", info_.inputs[i])];
+  if (variable.state == kAbsent) {
+    variable.state = TENON_TRY(scope_.session.new_zero_state(std::string(tensor.name), dims));
+    variable.now = variable.state;
+  }
+  return variable.now;
+}
+
+Result<void> Node::set_state(size_t i, ValueId next) {
+  const auto it = scope_.session.variables.find(fmt::format("state {}", info_.inputs[i]));
+  if (it != scope_.session.variables.end()) it->second.now = next;
+  return {};
+}
+
+Result<void> Node::define_handle(std::string name) {
+  if (!scope_.handles.try_emplace(info_.outputs[0], std::move(name)).second)
+    return invalid("output 0 ('{}') is defined twice", out(0).name);
+  return {};
+}
+
+Result<Variable*> Node::variable(size_t i) {
+  TENON_TRY(needs(i + 1, 0));
+  const auto it = scope_.handles.find(info_.inputs[i]);
+  if (it == scope_.handles.end()) return unsupported("a variable that no VAR_HANDLE of this graph names");
+  return &scope_.session.variables[it->second];
+}
+
 bool Node::is_constant(size_t i) const {
   const auto id = raw(i);
   return id && constant(*id) != nullptr;
@@ -171,7 +208,7 @@ Result<ValueId> Node::quantised(ValueId id, const TensorInfo& like) {
   if (like.quantization.scale.size() != 1)
     return unsupported("a result with {} scales", like.quantization.scale.size());
   return emit("QuantizeLinear", {id, TENON_TRY(scale_of(like)), TENON_TRY(zero_of(like))},
-              {{"rounding", std::string(twice_ ? "twice" : "once")}});
+              {{"rounding", std::string(rounding_)}});
 }
 
 Result<ValueId> Node::stored(ValueId id, const TensorInfo& like, Activation activation) {

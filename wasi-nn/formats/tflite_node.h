@@ -2,6 +2,8 @@
 // and results that are quantised again where the file says so. Rules use it; tflite_importer makes it.
 #pragma once
 
+#include <map>
+
 #include "wasi-nn/formats/emitter.h"
 #include "wasi-nn/formats/tflite_model.h"
 
@@ -32,6 +34,10 @@ enum StridedSlice : unsigned { begin_mask, end_mask, ellipsis_mask, new_axis_mas
 enum ResizeBilinear : unsigned { bilinear_corners = 2, bilinear_half_pixel };
 enum Sequence : unsigned { sequence_activation, cell_clip, projection_clip, time_major };
 enum Bidirectional : unsigned { merge_outputs = 3, bidirectional_time_major };
+enum Svdf : unsigned { svdf_rank, svdf_activation };
+enum BidirectionalRnn : unsigned { rnn_time_major, rnn_activation, rnn_merge_outputs };
+enum Lstm : unsigned { kernel_type = 3 };
+enum ControlFlow : unsigned { first_graph, second_graph };
 inline constexpr unsigned first = 0, second = 1;  // of small tables
 }  // namespace option
 
@@ -39,11 +45,38 @@ enum class Activation : int8_t { none, relu, relu_n1_to_1, relu6, tanh, sign_bit
 
 struct Row;
 
+// What stays between computes: a variable by its name, or the state of a recurrent operator.
+struct Variable {
+  ValueId state = kernels::kAbsent;  // of the outermost graph
+  ValueId now = kernels::kAbsent;    // what it holds after the operators so far
+};
+
+// What rules ask of the importer beyond their own operator: other graphs of the model, and variables.
+class Session {
+ public:
+  virtual ~Session() = default;
+  // The operators of a graph, imported into `builder` on these arguments; gives its results.
+  virtual Result<std::vector<ValueId>> inlined(kernels::GraphBuilder& builder, int64_t graph,
+                                               const std::vector<ValueId>& arguments) = 0;
+  // A graph that gives variables their first values.
+  virtual Result<void> initialise(int64_t graph) = 0;
+  virtual kernels::GraphBuilder new_builder() const = 0;
+  // A state of the outermost graph; too_large when all of them exceed the limit of a tensor.
+  virtual Result<ValueId> new_state(std::string name, kernels::Tensor initial) = 0;
+  // As new_state, of real numbers that begin at 0.
+  virtual Result<ValueId> new_zero_state(std::string name, const kernels::Dims& dims) = 0;
+
+  std::map<std::string, Variable> variables;
+};
+
 // The values of a graph that is being built, by number of the tensor.
 struct Scope {
   const Model& model;
   const SubGraph& graph;
-  std::vector<ValueId> values;  // kAbsent: nothing has defined it yet
+  Session& session;
+  std::vector<ValueId> values;             // kAbsent: nothing has defined it yet
+  std::map<int32_t, std::string> handles;  // tensors that name a variable
+  bool outermost = false, initialises = false;
 };
 
 class Node : public Emitter {
@@ -54,6 +87,8 @@ class Node : public Emitter {
 
   const Row& row() const { return row_; }
   const Model& model() const { return scope_.model; }
+  Scope& scope() const { return scope_; }
+  using Emitter::builder;
   const OperatorInfo& info() const { return info_; }
 
   size_t input_count() const { return info_.inputs.size(); }
@@ -88,13 +123,22 @@ class Node : public Emitter {
   // Whether quantised operands and results have one quantisation, so that moving codes moves what they stand for.
   // Then operand() and finish() work on codes.
   void move_codes();
-  // Sums are rounded as TensorFlow Lite's integer convolutions and products do it.
-  void round_twice() { twice_ = true; }
+  // Sums are rounded as TensorFlow Lite's integer convolutions and products do it ("twice_up"), or its depthwise
+  // convolutions ("twice"); see ops.def.
+  void round(std::string_view rounding) { rounding_ = rounding; }
   // The operand in the form that the rule computes on: real numbers, unless codes are moved.
   Result<ValueId> operand(size_t i);
   Result<ValueId> real(size_t i);
   // A value that holds codes of tensor `like`, as real numbers. `axis` is where scales lie, when there are several.
   Result<ValueId> dequantised(ValueId codes, const TensorInfo& like, size_t axis);
+  // What operand i, a tensor for a state, holds before this operator, as real numbers; kAbsent: 0, in each compute anew
+  // (where the file leaves a dimension of it open).
+  Result<ValueId> state(size_t i);
+  Result<void> set_state(size_t i, ValueId next);
+  // The variable that operand or result i names.
+  Result<Variable*> variable(size_t i);
+  Result<void> define_handle(std::string name);
+
   // Operand i with its axes in another order, as real numbers.
   Result<ValueId> weights(size_t i, const std::vector<int64_t>& perm);
   // Operand i as what is added to sums of products of operands x and w.
@@ -133,7 +177,8 @@ class Node : public Emitter {
   Scope& scope_;
   const OperatorInfo& info_;
   const Row& row_;
-  bool codes_ = false, twice_ = false;
+  bool codes_ = false;
+  std::string_view rounding_ = "once";
 };
 
 struct Row {
@@ -142,8 +187,10 @@ struct Row {
   Result<void> (*rule)(Node&);
   std::string_view op;  // of ops.def, that the rule uses; empty: several
 };
-// The row of a built-in operator; null when there is none.
-const Row* find_row(int32_t code);
+// The row of an operator; null when there is none.
+const Row* find_row(const OperatorCode& code);
+// What the format calls an operator, supported or not.
+std::string name_of(const OperatorCode& code);
 
 bool is_quantised(const TensorInfo& tensor);
 bool same_quantisation(const TensorInfo& a, const TensorInfo& b);

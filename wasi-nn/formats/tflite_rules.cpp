@@ -2,6 +2,7 @@
 // the order of axes that the file has.
 #include <limits>
 
+#include "wasi-nn/formats/tflite_hybrid.h"
 #include "wasi-nn/formats/tflite_rules.h"
 
 namespace tenon::nn::tflite::rules {
@@ -301,10 +302,24 @@ Result<void> split_v(Node& n) {
   return split_along(n, 0, 2, TENON_TRY(n.int_vector(sizes)));
 }
 
+// Of as many first dimensions as both have, each index selects by itself: along the axis after them only, since that is
+// what GatherND does with one more dimension of indices.
+static Result<void> batched_gather(Node& n) {
+  const int64_t rank = TENON_TRY(n.rank(0));
+  const int64_t own = n.integer(option::second), batch = own < 0 ? own + TENON_TRY(n.rank(1)) : own;
+  const int64_t axis =
+      n.integer(option::first) < 0 ? n.integer(option::first) + rank : n.integer(option::first);
+  if (batch < 0 || axis != batch) return Node::unsupported("batch_dims = {} with axis {}", batch, axis);
+  const ValueId indices =
+      TENON_TRY(n.emit("Unsqueeze", {TENON_TRY(cast_to(n, TENON_TRY(n.raw(1)), DataType::i64)),
+                                     TENON_TRY(n.int_vector({-1}))}));
+  return n.finish(TENON_TRY(n.emit("GatherND", {TENON_TRY(n.operand(0)), indices}, {{"batch_dims", batch}})));
+}
+
 Result<void> gather(Node& n) {
   TENON_TRY(n.needs(2));
-  if (n.integer(option::second) != 0) return Node::unsupported("batch_dims = {}", n.integer(option::second));
   n.move_codes();
+  if (n.integer(option::second) != 0) return batched_gather(n);
   const Attributes axis{{"axis", n.integer(option::first)}};
   return n.finish(TENON_TRY(n.emit("Gather", {TENON_TRY(n.operand(0)), TENON_TRY(n.raw(1))}, axis)));
 }
@@ -357,6 +372,105 @@ Result<void> range(Node& n) {
   TENON_TRY(n.needs(3));
   return n.define(
       0, TENON_TRY(n.emit("Range", {TENON_TRY(n.raw(0)), TENON_TRY(n.raw(1)), TENON_TRY(n.raw(2))})));
+}
+
+// As a vector of one shape and another is broadcast: ones before the shorter, then the larger of each dimension.
+Result<void> broadcast_args(Node& n) {
+  TENON_TRY(n.needs(2));
+  std::vector<ValueId> shapes;
+  const auto &a = n.in(0).shape, &b = n.in(1).shape;
+  if (a.size() != 1 || b.size() != 1 || a[0] < 0 || b[0] < 0)
+    return Node::unsupported("shapes of unknown length");
+  const int64_t rank = std::max(a[0], b[0]);
+  for (const size_t i : {0, 1}) {
+    ValueId shape = TENON_TRY(n.raw(i));
+    const int64_t missing = rank - n.in(i).shape[0];
+    if (missing > 0)
+      shape = TENON_TRY(
+          n.emit("Pad", {shape, TENON_TRY(n.int_vector({missing, 0})), TENON_TRY(n.scalar_like(shape, 1))}));
+    shapes.push_back(shape);
+  }
+  return n.define(0, TENON_TRY(n.emit("Max", shapes)));
+}
+
+// y / x, then half a turn more or less where x is negative.
+Result<void> atan2(Node& n) {
+  TENON_TRY(n.needs(2));
+  const ValueId y = TENON_TRY(n.real(0)), x = TENON_TRY(n.real(1)), zero = TENON_TRY(n.number(0));
+  constexpr double kPi = 3.14159265358979323846;
+  const auto quarter = TENON_TRY(n.number(kPi / 2)), half = TENON_TRY(n.number(kPi));
+  const ValueId sign = TENON_TRY(n.emit(
+      "Where", {TENON_TRY(n.emit("Less", {y, zero})), TENON_TRY(n.number(-1)), TENON_TRY(n.number(1))}));
+  const ValueId plain = TENON_TRY(n.emit("Atan", {TENON_TRY(n.emit("Div", {y, x}))}));
+  const ValueId turned = TENON_TRY(n.emit("Add", {plain, TENON_TRY(n.emit("Mul", {sign, half}))}));
+  const ValueId upright = TENON_TRY(n.emit(
+      "Where", {TENON_TRY(n.emit("Equal", {y, zero})), zero, TENON_TRY(n.emit("Mul", {sign, quarter}))}));
+  const ValueId left = TENON_TRY(n.emit("Where", {TENON_TRY(n.emit("Less", {x, zero})), turned, plain}));
+  return n.finish(TENON_TRY(n.emit("Where", {TENON_TRY(n.emit("Equal", {x, zero})), upright, left})));
+}
+
+// The part of operand 0 that begins at operand 2, moved so that it lies inside, becomes operand 1.
+Result<void> dynamic_update_slice(Node& n) {
+  TENON_TRY(n.needs(3));
+  n.move_codes();
+  const ValueId x = TENON_TRY(n.operand(0)), update = TENON_TRY(n.operand(1));
+  const ValueId room =
+      TENON_TRY(n.emit("Sub", {TENON_TRY(n.emit("Shape", {x})), TENON_TRY(n.emit("Shape", {update}))}));
+  const ValueId start = TENON_TRY(cast_to(n, TENON_TRY(n.raw(2)), DataType::i64));
+  const ValueId inside =
+      TENON_TRY(n.emit("Max", {TENON_TRY(n.int_vector({0})), TENON_TRY(n.emit("Min", {start, room}))}));
+  // Every position of the update: those of its elements that are not zero in a tensor of ones.
+  const ValueId ones =
+      TENON_TRY(n.emit("Expand", {TENON_TRY(n.int_scalar(1)), TENON_TRY(n.emit("Shape", {update}))}));
+  const ValueId rows = TENON_TRY(n.transposed(TENON_TRY(n.emit("NonZero", {ones})), {1, 0}));
+  const ValueId places = TENON_TRY(n.emit("Add", {rows, inside}));
+  const ValueId flat = TENON_TRY(n.reshaped(update, {-1}));
+  return n.finish(TENON_TRY(n.emit("ScatterND", {x, places, flat})));
+}
+
+// Operands: positions, the shape of the result, values, and what is elsewhere.
+Result<void> sparse_to_dense(Node& n) {
+  TENON_TRY(n.needs(4));
+  n.move_codes();
+  const auto& positions = n.in(0).shape;
+  ValueId indices = TENON_TRY(cast_to(n, TENON_TRY(n.raw(0)), DataType::i64));
+  if (positions.size() < 2) indices = TENON_TRY(n.reshaped(indices, {-1, 1}));
+  const ValueId count = TENON_TRY(n.emit("Shape", {indices}, {{"end", int64_t{1}}}));
+  const ValueId values = TENON_TRY(n.emit("Expand", {TENON_TRY(n.operand(2)), count}));
+  const ValueId all = TENON_TRY(n.emit("Expand", {TENON_TRY(n.operand(3)), TENON_TRY(n.raw(1))}));
+  return n.finish(TENON_TRY(n.emit("ScatterND", {all, indices, values})));
+}
+
+// Rows of operand 0 that operand 1 gives one number are combined; numbers of no row give what changes nothing.
+Result<void> segment(Node& n) {
+  TENON_TRY(n.needs(3));
+  const ValueId x = TENON_TRY(n.real(0));
+  const auto &shape = n.in(0).shape, &ids = n.in(1).shape;
+  if (shape.empty() || ids.size() != 1) return Node::unsupported("segments of several dimensions");
+  const std::string_view name = n.row().name;
+  const bool sum = name.ends_with("SUM"), product = name.ends_with("PROD"), most = name.ends_with("MAX");
+  const bool whole = kernels::is_integer(n.element_type(x));
+  const double extreme = whole ? 2147483648.0 : static_cast<double>(std::numeric_limits<float>::max());
+  const double neutral = sum ? 0 : product ? 1 : most ? -extreme : extreme;
+  const ValueId rest = TENON_TRY(n.emit("Shape", {x}, {{"start", int64_t{1}}}));
+  const ValueId count = TENON_TRY(n.reshaped(TENON_TRY(cast_to(n, TENON_TRY(n.raw(2)), DataType::i64)), {1}));
+  const ValueId dims = TENON_TRY(n.emit("Concat", {count, rest}, {{"axis", int64_t{0}}}));
+  const ValueId start = TENON_TRY(n.emit("Expand", {TENON_TRY(n.scalar_like(x, neutral)), dims}));
+  const ValueId rows =
+      TENON_TRY(n.emit("Unsqueeze", {TENON_TRY(cast_to(n, TENON_TRY(n.raw(1)), DataType::i64)),
+                                     TENON_TRY(n.int_vector({1}))}));
+  const std::string how = sum ? "add" : product ? "mul" : most ? "max" : "min";
+  return n.finish(TENON_TRY(n.emit("ScatterND", {start, rows, x}, {{"reduction", how}})));
+}
+
+// In the order in which values appear, and where each element is among them.
+Result<void> unique(Node& n) {
+  TENON_TRY(n.needs(1, 2));
+  const auto results = n.new_values(3);
+  TENON_TRY(n.emit_to({results[0], kAbsent, results[2]}, "Unique", {TENON_TRY(n.raw(0))},
+                      {{"sorted", int64_t{0}}}));
+  TENON_TRY(n.define(0, results[0]));
+  return finish_integers(n, results[2], 1);
 }
 
 // Rows of two paddings for each axis become all the first ones, then all the second ones.
@@ -576,10 +690,15 @@ Result<void> fully_connected(Node& n) {
   if (n.Emitter::rank(x) != 2 || n.in(0).shape.back() != weights[1])
     x = TENON_TRY(n.reshaped(x, {-1, weights[1]}));
   if (is_quantised(n.in(0))) x = TENON_TRY(n.dequantised(x, n.in(0), 0));
-  const ValueId product = TENON_TRY(
-      n.emit("Gemm", {x, TENON_TRY(n.real(1)), TENON_TRY(n.bias(2, 0, 1))}, {{"transB", int64_t{1}}}));
   const Activation activation = n.activation(option::fc_activation);
-  n.round_twice();
+  ValueId product = kAbsent;
+  if (is_hybrid(n)) {
+    product = TENON_TRY(hybrid_product(n, x, !n.flag(option::asymmetric)));
+  } else {
+    product = TENON_TRY(
+        n.emit("Gemm", {x, TENON_TRY(n.real(1)), TENON_TRY(n.bias(2, 0, 1))}, {{"transB", int64_t{1}}}));
+  }
+  n.round("twice_up");
   const ValueId y = TENON_TRY(is_quantised(n.out(0)) ? n.stored(product, n.out(0), activation)
                                                      : n.activated(product, activation));
   return n.define(0, TENON_TRY(n.shaped_as_declared(y, 2)));

@@ -8,6 +8,5 @@ namespace tenon::nn::tflite::rules {
 // Declared by expanding the table (several rows may share a rule).
 #define TFLITE_OP(name, code, rule, op) Result<void> rule(Node&);
 #include "wasi-nn/formats/tflite_ops.def"
-#undef TFLITE_OP
 
 }  // namespace tenon::nn::tflite::rules

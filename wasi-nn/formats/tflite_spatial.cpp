@@ -1,5 +1,6 @@
 // Rules for operators on images and volumes: their nodes work with channels first, between two transposes that the
 // kernels take away again.
+#include "wasi-nn/formats/tflite_hybrid.h"
 #include "wasi-nn/formats/tflite_rules.h"
 
 namespace tenon::nn::tflite::rules {
@@ -30,37 +31,21 @@ static Result<Integers> extents(const Node& n, std::initializer_list<unsigned> f
   return values;
 }
 
-// Weights of 8 bits for real numbers: these are quantised as they come, so that the products are of integers.
-static bool is_hybrid(const Node& n) {
-  const auto& q = n.in(1).quantization;
-  const bool symmetric = std::ranges::all_of(q.zero_point, [](int64_t zero) { return zero == 0; });
-  return to_data_type(n.in(0).type) == kernels::DataType::f32 && is_quantised(n.in(1)) && symmetric &&
-         to_data_type(n.in(1).type) == kernels::DataType::i8 && n.in(0).shape[0] == 1;
-}
-
-static Result<void> convolve_hybrid(Node& n, const Integers& perm, Attributes attributes,
-                                    Activation activation) {
-  const auto quantised = n.new_values(3);
-  TENON_TRY(n.emit_to(quantised, "DynamicQuantizeLinear", {TENON_TRY(n.raw(0))}));
-  const ValueId x = TENON_TRY(n.channels_first(quantised[0], 4));
-  const ValueId w = TENON_TRY(n.transposed(TENON_TRY(n.raw(1)), perm));
-  const ValueId sums = TENON_TRY(n.emit("ConvInteger", {x, w, quantised[2]}, std::move(attributes)));
-  ValueId y = TENON_TRY(n.emit("Cast", {TENON_TRY(n.channels_last(sums, 4))},
-                               {{"to", kernels::onnx_number(kernels::DataType::f32)}}));
-  y = TENON_TRY(n.emit("Mul", {y, TENON_TRY(n.emit("Mul", {quantised[1], TENON_TRY(n.scale_of(n.in(1)))}))}));
-  if (n.has_input(2)) y = TENON_TRY(n.emit("Add", {y, TENON_TRY(n.real(2))}));
-  return n.finish(y, activation);
-}
-
 // The convolution of operands 0 and 1, the weights' axes in the order of `perm`, and what comes after it.
 static Result<void> convolve(Node& n, const Integers& perm, int64_t rank, int64_t group,
                              const Integers& strides, const Integers& dilations, Activation activation) {
   Attributes attributes{
       {"auto_pad", TENON_TRY(auto_pad(n))}, {"group", group}, {"strides", strides}, {"dilations", dilations}};
-  if (rank == 4 && is_hybrid(n)) return convolve_hybrid(n, perm, std::move(attributes), activation);
+  const bool depthwise = n.row().name == "DEPTHWISE_CONV_2D";
+  if (rank == 4 && is_hybrid(n)) {
+    // TensorFlow Lite quantises around 0 where all weights have one scale, except for depthwise convolutions.
+    const auto& scales = n.in(1).quantization.scale;
+    const bool one = !depthwise && std::ranges::adjacent_find(scales, std::not_equal_to()) == scales.end();
+    return n.finish(TENON_TRY(hybrid_convolution(n, perm, std::move(attributes), one)), activation);
+  }
   const ValueId x = TENON_TRY(n.channels_first(TENON_TRY(n.real(0)), rank));
   const ValueId w = TENON_TRY(n.weights(1, perm));
-  n.round_twice();
+  n.round(depthwise ? "twice" : "twice_up");
   const ValueId y = TENON_TRY(n.emit("Conv", {x, w, TENON_TRY(n.bias(2, 0, 1))}, std::move(attributes)));
   return n.finish(TENON_TRY(n.channels_last(y, rank)), activation);
 }
