@@ -7,6 +7,7 @@
 #include "kernels/lowering.h"
 #include "kernels/ops/byte_table.h"
 #include "kernels/ops/families.h"
+#include "kernels/ops/requantize.h"
 
 namespace tenon::kernels {
 namespace {
@@ -117,7 +118,7 @@ Result<bool> Lowering::lower_quantized(FlatNode& node) {
     const auto zeros = r.w_zero.present ? product(r.w_zero.dims) : 1;
     if (weights->dims().size() != 2 || (zeros != 1 && zeros != channels)) return false;
     r.w_shift = weights->type() == DataType::u8 ? 128 : 0;
-    r.weights = TENON_TRY(shifted_weights(node, *weights, nullptr, r.w_shift));
+    r.weights = TENON_TRY(shifted_weights(node, *weights, nullptr, r.w_shift, Bits::all));
     in.push_back(r.w_zero.present ? node.in[w_zero_at] : kNone);
     auto made = lower_quantized_product(r);
     if (!made) return false;
@@ -129,14 +130,14 @@ Result<bool> Lowering::lower_quantized(FlatNode& node) {
   }
   const auto* w_zero = model_constant(node, w_zero_at);
   if (operand(w_zero_at).present && w_zero == nullptr) return false;
-  auto shifted = shifted_weights(node, *weights, w_zero, 0);
-  if (!shifted) return false;  // a difference needs more than 8 bits
-  r.weights = *std::move(shifted);
   if (operand(8).present) {
     const auto* bias = model_constant(node, 8);
     if (bias == nullptr) return false;
     r.bias = *bias;
   }
+  auto shifted = shifted_weights(node, *weights, w_zero, 0, Bits::all);
+  if (!shifted) return !sums && TENON_TRY(lower_split(node, *weights, w_zero, r, in));
+  r.weights = *std::move(shifted);
   if (!sums && node.node->text("rounding") != "once") round_twice(node, r);
   const auto chain = sums ? TENON_TRY(scaled_sums(node, channels, r)) : TENON_TRY(chain_after(node));
   const bool fused = chain && (sums || fuse_chain(*chain, r));
@@ -245,10 +246,37 @@ void Lowering::round_twice(const FlatNode& node, QuantizedRequest& r) {
                 {false, dnnl::algorithm::eltwise_linear, power, up ? power / 4 : 0, 0}};
 }
 
-// Weights less a shift and the zero point of their output channel, as signed bytes.
+// A convolution whose weights, less their zero points, need a ninth bit.
+Result<bool> Lowering::lower_split(FlatNode& node, const Tensor& weights, const Tensor* zero,
+                                   QuantizedRequest& r, std::vector<std::int32_t> in) {
+  auto most = shifted_weights(node, weights, zero, 0, Bits::most);
+  auto rest = shifted_weights(node, weights, zero, 0, Bits::rest);
+  if (!most || !rest) return false;
+  r.weights = *std::move(most);
+  Requantize how{r.output.type, r.scales, static_cast<float>(r.y_zero)};
+  const auto& rounding = node.node->text("rounding");
+  how.halves_up = rounding == "twice_up";
+  const auto scale = [&](std::size_t i, std::int64_t at) {
+    return static_cast<double>(In<float>{model_constant(node, i)->data()}[at]);
+  };
+  for (std::int64_t i = 0; rounding != "once" && i < static_cast<std::int64_t>(r.scales.size()); ++i)
+    how.fixed.push_back(FixedScale::of(scale(1, 0) * scale(4, i) / scale(6, 0)));
+  auto made = lower_split_convolution(r, *rest, how);
+  if (!made) return false;
+  in.push_back(kNone);
+  TENON_TRY(emit(*made, in,
+                 std::vector{Operand{}, constant_operand(r.weights), constant_operand(r.bias), Operand{},
+                             constant_operand(*rest)},
+                 node.out[0]));
+  return true;
+}
+
+// Weights less a shift and the zero point of their output channel, as signed bytes: all of them, or what fits into bytes
+// and the rest that does not.
 Result<Tensor> Lowering::shifted_weights(const FlatNode& node, const Tensor& weights, const Tensor* zero,
-                                         std::int32_t shift) {
-  return cache_.get("signed " + cache_.name_of(*node.node), [&]() -> Result<Tensor> {
+                                         std::int32_t shift, Bits bits) {
+  const std::string_view name = bits == Bits::all ? "signed " : bits == Bits::most ? "most of " : "rest of ";
+  return cache_.get(std::string(name) + cache_.name_of(*node.node), [&]() -> Result<Tensor> {
     auto out = TENON_TRY(Tensor::allocate(DataType::i8, weights.dims()));
     const auto count = weights.count();
     const auto zeros = zero == nullptr ? 1 : zero->count();
@@ -256,7 +284,9 @@ Result<Tensor> Lowering::shifted_weights(const FlatNode& node, const Tensor& wei
       return fail(ErrorCode::unsupported_operation, "zero points");
     for (std::int64_t i = 0; i < count; ++i) {
       const auto own = zero == nullptr ? 0 : byte_at(*zero, zeros == 1 ? 0 : i / (count / zeros));
-      const auto difference = byte_at(weights, i) - shift - own;
+      const auto whole = byte_at(weights, i) - shift - own;
+      const auto most = std::clamp(whole, -128, 127);
+      const auto difference = bits == Bits::all ? whole : bits == Bits::most ? most : whole - most;
       if (difference < -128 || difference > 127) return fail(ErrorCode::unsupported_operation, "zero points");
       out.mutable_data()[i] = static_cast<std::byte>(difference);
     }

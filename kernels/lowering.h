@@ -114,8 +114,11 @@ class Lowering {
                                                QuantizedRequest& r);
   bool take_scales(const FlatNode& node, std::int64_t channels, QuantizedRequest& r);
   void round_twice(const FlatNode& node, QuantizedRequest& r);
+  enum class Bits : std::uint8_t { all, most, rest };
   Result<Tensor> shifted_weights(const FlatNode& node, const Tensor& weights, const Tensor* zero,
-                                 std::int32_t shift);
+                                 std::int32_t shift, Bits bits);
+  Result<bool> lower_split(FlatNode& node, const Tensor& weights, const Tensor* zero, QuantizedRequest& r,
+                           std::vector<std::int32_t> in);
   Result<Tensor> sums_of_columns(const FlatNode& node, const Tensor& weights);
   Result<std::optional<ByteChain>> chain_after(const FlatNode& node);
   bool fuse_chain(const ByteChain& chain, QuantizedRequest& r);

@@ -70,11 +70,18 @@ struct QuantizedRequest {
   TensorDesc output;
   std::vector<PostOp> post_ops;  // element-wise, on sum · scale; convolutions only
   int threads = 1;
+  bool channels_last = false;  // where the result lies, for convolutions; else the primitive's choice
 };
 /// Operands of the kernels: x, weights, bias, x's zero point; of products: x, weights, column sums of the weights,
 /// x's zero point, w's zero points. Nothing where this processor's instructions would saturate between.
 LayoutResult lower_quantized_convolution(const QuantizedRequest& request);
 LayoutResult lower_quantized_product(const QuantizedRequest& request);
+
+struct Requantize;
+/// A convolution whose weights need a ninth bit: those of the request and `rest` (i8), which is the kernel's last operand.
+/// Sums become the result as `how` says.
+LayoutResult lower_split_convolution(const QuantizedRequest& request, const Tensor& rest,
+                                     const Requantize& how);
 
 /// A layout of elements of another type in the same places; nothing where oneDNN cannot say so.
 Layout layout_of_type(const dnnl::memory::desc& desc, DataType type);

@@ -60,6 +60,14 @@ dnnl::primitive_attr convolution_attributes(const QuantizedRequest& r, std::int3
   return attr;
 }
 
+dnnl::memory::desc channels_last_desc(dnnl::memory::data_type type, const dnnl::memory::dims& dims) {
+  dnnl::memory::dims strides(dims.size(), 1);
+  dnnl::memory::dim next = dims[1];
+  for (std::size_t i = dims.size(); i-- > 2; next *= dims[i]) strides[i] = next;
+  strides[0] = next;
+  return {dims, type, strides};
+}
+
 }  // namespace
 
 bool has_integer_primitives() { return compat::kHasConstantScales && compat::accumulates_exactly(); }
@@ -75,7 +83,8 @@ LayoutResult lower_quantized_convolution(const QuantizedRequest& r) {
                                                  : 0;
   const auto x_type = *onednn::data_type(r.x.type), y_type = *onednn::data_type(r.output.type);
   if (r.bias.defined()) g->shape.bias = dense_desc(*onednn::data_type(r.bias.type()), {r.output.dims[1]});
-  g->shape.dst = any_desc(y_type, to_dims(r.output.dims));
+  g->shape.dst = r.channels_last ? channels_last_desc(y_type, to_dims(r.output.dims))
+                                 : any_desc(y_type, to_dims(r.output.dims));
   std::vector<dnnl::memory::desc> choices;
   if (r.x.layout) choices.push_back(*r.x.layout);
   choices.push_back(any_desc(x_type, to_dims(r.x.dims)));
@@ -109,6 +118,86 @@ LayoutResult lower_quantized_convolution(const QuantizedRequest& r) {
     if (made) return made;
   }
   return std::nullopt;
+}
+
+namespace {
+
+// The sums of two convolutions of one operand, channels last, as bytes.
+class SplitConvolution final : public Kernel {
+ public:
+  SplitConvolution(std::unique_ptr<Kernel> first, std::unique_ptr<Kernel> second, const Dims& out,
+                   Requantize requantize, int threads)
+      : first_(std::move(first)),
+        second_(std::move(second)),
+        channels_(out[1]),
+        pixels_(product(out) / out[1]),
+        requantize_(std::move(requantize)),
+        threads_(threads) {
+    implementation = first_->implementation + ", twice";
+    sums_bytes_ = (static_cast<std::size_t>(product(out)) * sizeof(std::int32_t) + 63) / 64 * 64;
+    scratch_bytes = 2 * sums_bytes_ + std::max(first_->scratch_bytes, second_->scratch_bytes);
+  }
+
+  std::unique_ptr<KernelState> make_state() const override {
+    auto state = std::make_unique<State>();
+    state->first = first_->make_state();
+    state->second = second_->make_state();
+    return state;
+  }
+
+  Result<void> run(const KernelCall& call) const override {
+    auto& state = static_cast<State&>(*call.state);
+    std::byte *first = call.scratch, *second = first + sums_bytes_, *rest = second + sums_bytes_;
+    const std::byte* in[] = {call.in[0], call.in[4], nullptr, call.in[3]};
+    TENON_TRY(first_->run({call.in.first(4), std::span(&first, 1), rest, state.first.get()}));
+    TENON_TRY(second_->run({in, std::span(&second, 1), rest, state.second.get()}));
+    auto* sums = reinterpret_cast<std::int32_t*>(first);
+    const auto* more = reinterpret_cast<const std::int32_t*>(second);
+    parallel_for(threads_, pixels_, std::max<std::int64_t>(1, 16384 / channels_),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (auto i = begin * channels_; i < end * channels_; ++i) sums[i] += more[i];
+                   for (auto pixel = begin; pixel < end; ++pixel)
+                     requantize_.write(sums + pixel * channels_, channels_, 0, 1, call.out[0],
+                                       pixel * channels_);
+                 });
+    return {};
+  }
+
+ private:
+  struct State final : KernelState {
+    std::unique_ptr<KernelState> first, second;
+  };
+  std::unique_ptr<Kernel> first_, second_;
+  std::int64_t channels_, pixels_;
+  Requantize requantize_;
+  int threads_;
+  std::size_t sums_bytes_ = 0;
+};
+
+}  // namespace
+
+LayoutResult lower_split_convolution(const QuantizedRequest& request, const Tensor& rest,
+                                     const Requantize& how) {
+  QuantizedRequest part = request;
+  part.output.type = DataType::i32;
+  part.scales.clear();
+  part.post_ops.clear();
+  part.y_zero = 0;
+  part.channels_last = true;
+  auto first = lower_quantized_convolution(part);
+  if (!first) return std::nullopt;
+  part.bias = {};
+  part.weights = rest;
+  part.x.layout = first->in_desc[0];
+  auto second = lower_quantized_convolution(part);
+  if (!second || !(*second->in_desc[0] == *first->in_desc[0])) return std::nullopt;
+  first->in_desc.push_back(second->in_desc[1]);
+  first->in_plain.push_back(second->in_plain[1]);
+  first->out_layout[0] = layout_of_type(*first->out_layout[0], request.output.type);
+  if (!first->out_layout[0]) return std::nullopt;
+  first->kernel = std::make_unique<SplitConvolution>(std::move(first->kernel), std::move(second->kernel),
+                                                     request.output.dims, how, request.threads);
+  return first;
 }
 
 namespace {

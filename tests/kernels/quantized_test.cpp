@@ -222,12 +222,38 @@ TEST(IntegerConvolutions, TheZeroPointOfTheInputMayComeAtRunTime) {
 // 7/16 is nearer to 0, but its upper half is rounded to 4 first.
 TEST(Requantize, RoundsTwiceWhereAsked) {
   const auto sixteenth = FixedScale::of(1.0 / 16);
-  EXPECT_EQ(sixteenth.apply(7), 1);
-  EXPECT_EQ(sixteenth.apply(-7), 0);
-  EXPECT_EQ(sixteenth.apply(8), 1);
-  EXPECT_EQ(sixteenth.apply(6), 0);
-  EXPECT_EQ(FixedScale::of(3.0).apply(-5), -15);
-  EXPECT_EQ(FixedScale::of(1e-30).apply(INT32_MAX), 0);
+  EXPECT_EQ(sixteenth.apply(7, false), 1);
+  EXPECT_EQ(sixteenth.apply(-7, false), 0);
+  EXPECT_EQ(sixteenth.apply(8, false), 1);
+  EXPECT_EQ(sixteenth.apply(6, false), 0);
+  EXPECT_EQ(FixedScale::of(3.0).apply(-5, false), -15);
+  EXPECT_EQ(FixedScale::of(1e-30).apply(INT32_MAX, false), 0);
+  // Halves fall away from zero, or up.
+  EXPECT_EQ(sixteenth.apply(-8, false), -1);
+  EXPECT_EQ(sixteenth.apply(-8, true), 0);
+  EXPECT_EQ(sixteenth.apply(-9, true), 0);  // 4.5 became 4 first
+  EXPECT_EQ(sixteenth.apply(-24, true), -1);
+}
+
+// Weights from -120 to 135 less their zero point: two convolutions of oneDNN, exactly what the loops give.
+TEST(Requantize, ConvolutionsOfNineBitWeightsStayInIntegers) {
+  for (const char* rounding : {"once", "twice", "twice_up"}) {
+    for (const std::int64_t group : {1, 16}) {
+      GraphBuilder b("nine");
+      const auto constant = [&](Tensor t) { return *b.constant("c", std::move(t)); };
+      const auto x = *b.input("x", ValueType::tensor(DataType::u8, Dims{1, 16, 9, 7}));
+      const auto y = *b.node(
+          Op::QLinearConv,
+          {x, constant(scalar(0.02f)), constant(code(DataType::u8, 120)),
+           constant(bytes(DataType::u8, {16, 16 / group, 3, 3}, 3)), constant(scalar(0.004f)),
+           constant(code(DataType::u8, 120)), constant(scalar(0.05f)), constant(code(DataType::u8, 100))},
+          {{"pads", List{1, 1, 1, 1}}, {"group", group}, {"rounding", std::string(rounding)}});
+      ASSERT_TRUE(b.add_output(y));
+      const auto graph = *std::move(b).finish();
+      EXPECT_EQ(integer_convolutions(steps_of(graph)), 1u) << rounding << group;
+      EXPECT_EQ(largest_difference(graph, {bytes(DataType::u8, {1, 16, 9, 7}, 4)}), 0) << rounding << group;
+    }
+  }
 }
 
 TEST(Requantize, DepthwiseConvolutionsThatRoundTwiceStayInIntegers) {

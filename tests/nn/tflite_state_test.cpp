@@ -1,7 +1,7 @@
 // TensorFlow Lite: what stays between computes (variables, states of recurrent operators), other graphs of a model
 // (branches, loops), and what is refused of them.
 #include <cmath>
-#include <numeric>
+#include <random>
 
 #include "tests/nn/tflite_run.h"
 
@@ -264,6 +264,23 @@ TEST(TfliteControl, GraphsThatNameThemselvesOrMissOthersAreRefused) {
   graphs = doubling();
   graphs[2].outputs.pop_back();
   EXPECT_THAT(error_of(write(graphs)), HasSubstr("a body of 3 variables with 2 results"));
+}
+
+// Files with other graphs and states, damaged: they load and compile, or say what is wrong.
+TEST(TfliteControl, DamagedModelsAreSurvived) {
+  std::mt19937 random(3);
+  kernels::CompileOptions options;
+  options.limits.max_tensor_bytes = 1 << 24;
+  options.limits.max_context_bytes = 1 << 26;
+  for (const Bytes& whole : {write(counter()), write(doubling()), lstm(2, true)}) {
+    for (int round = 0; round < 300; ++round) {
+      Bytes damaged = whole;
+      for (int i = 0; i < 1 + round % 3; ++i)
+        damaged[random() % damaged.size()] = static_cast<std::byte>(random() % 64);
+      const auto model = load(damaged, options);
+      EXPECT_TRUE(model || !model.error().message.empty());
+    }
+  }
 }
 
 TEST(Tflite, EdgesHaveTheNamesOfTheSignature) {
