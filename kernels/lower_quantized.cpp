@@ -233,17 +233,22 @@ bool Lowering::take_scales(const FlatNode& node, std::int64_t channels, Quantize
 // few bits comes near a half.
 void Lowering::round_twice(const FlatNode& node, QuantizedRequest& r) {
   if (r.scales.size() != 1) return;
-  const auto scale = [&](std::size_t i) {
-    return static_cast<double>(In<float>{model_constant(node, i)->data()}[0]);
-  };
   int exponent = 0;
-  const auto mantissa = std::frexp(scale(1) * scale(4) / scale(6), &exponent);
+  const auto mantissa = std::frexp(multiplier(node, 0, r.x.type), &exponent);
   if (exponent >= 0 || exponent < -12) return;  // the second rounding has nothing to do, or hardly anything
   const bool up = node.node->text("rounding") == "twice_up";
   r.scales = {static_cast<float>(mantissa)};
   const float power = std::ldexp(up ? 1.0f : 1 + 0x1p-21f, exponent);
   r.post_ops = {{false, dnnl::algorithm::eltwise_round, 0, 0, 0},
                 {false, dnnl::algorithm::eltwise_linear, power, up ? power / 4 : 0, 0}};
+}
+
+// What sums of an output channel are multiplied with when they are rounded twice.
+double Lowering::multiplier(const FlatNode& node, std::int64_t channel, DataType x_type) {
+  const auto scale = [&](std::size_t i, std::int64_t at) {
+    return In<float>{model_constant(node, i)->data()}[at];
+  };
+  return multiplier_of(scale(1, 0), scale(4, channel), scale(6, 0), x_type);
 }
 
 // A convolution whose weights, less their zero points, need a ninth bit.
@@ -256,11 +261,8 @@ Result<bool> Lowering::lower_split(FlatNode& node, const Tensor& weights, const 
   Requantize how{r.output.type, r.scales, static_cast<float>(r.y_zero)};
   const auto& rounding = node.node->text("rounding");
   how.halves_up = rounding == "twice_up";
-  const auto scale = [&](std::size_t i, std::int64_t at) {
-    return static_cast<double>(In<float>{model_constant(node, i)->data()}[at]);
-  };
   for (std::int64_t i = 0; rounding != "once" && i < static_cast<std::int64_t>(r.scales.size()); ++i)
-    how.fixed.push_back(FixedScale::of(scale(1, 0) * scale(4, i) / scale(6, 0)));
+    how.fixed.push_back(FixedScale::of(multiplier(node, i, r.x.type)));
   auto made = lower_split_convolution(r, *rest, how);
   if (!made) return false;
   in.push_back(kNone);

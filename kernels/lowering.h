@@ -113,6 +113,7 @@ class Lowering {
   Result<std::optional<ByteChain>> scaled_sums(const FlatNode& node, std::int64_t channels,
                                                QuantizedRequest& r);
   bool take_scales(const FlatNode& node, std::int64_t channels, QuantizedRequest& r);
+  double multiplier(const FlatNode& node, std::int64_t channel, DataType x_type);
   void round_twice(const FlatNode& node, QuantizedRequest& r);
   enum class Bits : std::uint8_t { all, most, rest };
   Result<Tensor> shifted_weights(const FlatNode& node, const Tensor& weights, const Tensor* zero,

@@ -35,6 +35,8 @@ struct Tolerance {
   // Above 0: what the mean of all differences may be, relative to the largest expected element, instead. For graphs that
   // quantise as they run: a difference in the last digit of a sum moves codes by a whole step, and these others.
   double mean_of_largest = 0;
+  double others =
+      0;  // which part of the elements may be anything: choices between values that are nearly equal
 };
 
 struct ModelCases {

@@ -87,6 +87,16 @@ bool quantises_as_it_runs(const kernels::Graph& graph) {
   });
 }
 
+// The classes that a quantised graph chooses. On the model of the test data, the optimised and the plain kernels of
+// TensorFlow Lite choose another one for 0.85 % of the pixels, since a code one step off meets another as large.
+bool chooses_by_codes(const kernels::Graph& graph, size_t output) {
+  const auto& value = graph.value(graph.outputs()[output]);
+  if (value.origin != kernels::GraphValue::Origin::node) return false;
+  const auto& nodes = graph.nodes();
+  return nodes[value.producer].op == kernels::Op::ArgMax &&
+         std::ranges::find(nodes, kernels::Op::QLinearConv, &kernels::Node::op) != nodes.end();
+}
+
 // What differs, or nothing.
 Result<std::optional<std::string>> run_case(kernels::Context& context, const ModelCase& one,
                                             const Tolerance& tolerance) {
@@ -101,6 +111,7 @@ Result<std::optional<std::string>> run_case(kernels::Context& context, const Mod
     const Value actual = TENON_TRY(context.get_output_value(index));
     Tolerance own = tolerance;
     if (quantises_as_it_runs(context.model().graph())) own.mean_of_largest = 1e-3;
+    if (chooses_by_codes(context.model().graph(), index)) own.others = 5e-3;
     own.atol = std::max({own.atol, output.step, step_of(context.model().graph(), index)});
     if (auto off = difference(actual, expected, own))
       lines += fmt::format("{}output '{}': {}", lines.empty() ? "" : "; ", edges[index].name, *off);

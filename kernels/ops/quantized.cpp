@@ -166,16 +166,15 @@ void add_scaled(std::int32_t factor, const std::int32_t* row, std::int64_t n, st
 }
 
 // Scales and zero points of QLinear operators: x 0, 1, 2; w 3, 4, 5; y 6, 7.
-Requantize requantize(const KernelCall& call, DataType out, std::int64_t w_scales,
+Requantize requantize(const KernelCall& call, DataType x_type, DataType out, std::int64_t w_scales,
                       const std::string& rounding = "once") {
   const bool twice = rounding != "once";
   Requantize r;
   r.type = out;
   r.halves_up = rounding == "twice_up";
   const In<float> x_scale{call.in[1]}, w_scale{call.in[4]}, y_scale{call.in[6]};
-  const auto wide = [](float value) { return static_cast<double>(value); };
   for (std::int64_t i = 0; twice && i < w_scales; ++i)
-    r.fixed.push_back(FixedScale::of(wide(x_scale[0]) * wide(w_scale[i]) / wide(y_scale[0])));
+    r.fixed.push_back(FixedScale::of(multiplier_of(x_scale[0], w_scale[i], y_scale[0], x_type)));
   for (std::int64_t i = 0; i < w_scales; ++i) r.multipliers.push_back(x_scale[0] * w_scale[i] / y_scale[0]);
   dispatch(ByteTypes{}, out, [&]<class T>() { r.zero = static_cast<float>(In<T>{call.in[7]}[0]); });
   return r;
@@ -475,16 +474,17 @@ KernelResult fast::matmul_integer(const LowerContext& c) { return matmul_kernel(
 
 KernelResult fast::qlinear_conv(const LowerContext& c) {
   const auto scales = TENON_TRY(check_scales(c, c.in_dims(3)[0]));
-  const auto type = c.outputs[0].type;
+  const auto x_type = c.inputs[0].type, type = c.outputs[0].type;
   return conv_kernel(c, kQLinear, [=, rounding = c.node.text("rounding")](const KernelCall& call) {
-    return requantize(call, type, scales, rounding);
+    return requantize(call, x_type, type, scales, rounding);
   });
 }
 
 KernelResult fast::qlinear_matmul(const LowerContext& c) {
   const auto scales = TENON_TRY(check_scales(c, c.in_dims(3).back()));
-  const auto type = c.outputs[0].type;
-  return matmul_kernel(c, kQLinear, [=](const KernelCall& call) { return requantize(call, type, scales); });
+  const auto x_type = c.inputs[0].type, type = c.outputs[0].type;
+  return matmul_kernel(c, kQLinear,
+                       [=](const KernelCall& call) { return requantize(call, x_type, type, scales); });
 }
 
 // The loops above are plain: they are their own reference.

@@ -18,6 +18,14 @@ T saturated(float value) {
   return static_cast<T>(value);
 }
 
+/// What sums of codes of `x_type` are multiplied with. For unsigned codes TensorFlow Lite multiplies the scales in single
+/// precision (GetQuantizedConvolutionMultipler), for signed ones in double.
+inline double multiplier_of(float x_scale, float w_scale, float y_scale, DataType x_type) {
+  const double product = x_type == DataType::u8 ? static_cast<double>(x_scale * w_scale)
+                                                : static_cast<double>(x_scale) * static_cast<double>(w_scale);
+  return product / static_cast<double>(y_scale);
+}
+
 /// A scale as TensorFlow Lite's integer arithmetic has it: mantissa · 2^exponent, the mantissa 31 bits from 2^30 on.
 struct FixedScale {
   std::int32_t mantissa = 0;

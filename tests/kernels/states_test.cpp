@@ -33,7 +33,8 @@ std::vector<float> step(Context& context, const std::vector<float>& x) {
 TEST(States, AreReadBeforeAnyOfThemChanges) {
   for (const bool dynamic : {false, true}) {
     for (const bool reference : {false, true}) {
-      const auto model = compile(exchange(dynamic ? Dims{} : Dims{2}), {.reference = reference});
+      const auto model =
+          compile(exchange(dynamic ? Dims{} : Dims{2}), {.reference = reference, .limits = {}});
       ASSERT_TRUE(model) << model.error().message;
       EXPECT_EQ((*model)->inputs().size(), 1u);
       EXPECT_EQ((*model)->outputs().size(), 1u);

@@ -26,9 +26,9 @@ using NodePtr = std::shared_ptr<const Node>;
 // with a zero behind it.
 struct Node {
   bool is_table = false;
-  std::map<unsigned, std::variant<Bytes, NodePtr>> fields;  // of a table
-  std::vector<NodePtr> elements;                            // of a vector of tables
-  Bytes data;
+  std::map<unsigned, std::variant<Bytes, NodePtr>> fields = {};  // of a table
+  std::vector<NodePtr> elements = {};                            // of a vector of tables
+  Bytes data = {};
   size_t width = 0;
 };
 
@@ -37,7 +37,8 @@ class Table {
  public:
   template <typename T>
   Table& scalar(unsigned field, T value) {
-    node_.fields[field] = bytes_of(std::vector{value});
+    const auto bytes = std::as_bytes(std::span(&value, 1));
+    node_.fields[field] = Bytes(bytes.begin(), bytes.end());
     return *this;
   }
   template <typename T>

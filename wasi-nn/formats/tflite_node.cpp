@@ -56,7 +56,7 @@ Result<ValueId> Node::raw(size_t i) const {
 }
 
 Result<ValueId> Node::state(size_t i) {
-  TENON_TRY(needs(i + 1, 0));
+  if (!has_input(i)) return invalid("input {} is missing", i);
   const TensorInfo& tensor = in(i);
   if (!tensor.is_variable) return raw(i) ? real(i) : Result<ValueId>(kAbsent);
   Dims dims;
