@@ -61,11 +61,22 @@ struct Field {
   u64 number = 0;
 };
 
+// What units refer to, found once: a module may have any number of sections and of units.
+struct Sections {
+  explicit Sections(const Module& m)
+      : module(m),
+        code(code_section(m)),
+        str(section(m, ".debug_str")),
+        line_str(section(m, ".debug_line_str")) {}
+  const Module& module;
+  u64 code;  // where the code section's contents lie in the module
+  std::span<const u8> str, line_str;
+};
+
 class Unit {
  public:
-  // `code`: where the code section's contents lie in the module.
-  Unit(const Module& module, u64 code, std::vector<Row>& rows, std::vector<File>& files)
-      : rows_(rows), files_(files), module_(module), code_(code), first_file_(files.size()) {}
+  Unit(const Sections& sections, std::vector<Row>& rows, std::vector<File>& files)
+      : rows_(rows), files_(files), sections_(sections), code_(sections.code), first_file_(files.size()) {}
 
   void read(ByteReader in, bool is64) {
     const u64 version = in.fixed(2);
@@ -139,11 +150,10 @@ class Unit {
 
   Field read_field(ByteReader& in, u64 form) {
     switch (form) {
-      case 0x08: return {read_string(in)};                                                    // string
-      case 0x0e: return {string_at(section(module_, ".debug_str"), in.fixed(offset_size_))};  // strp
-      case 0x1f:
-        return {string_at(section(module_, ".debug_line_str"), in.fixed(offset_size_))};  // line_strp
-      case 0x0b: return {{}, in.fixed(1)};                                                // data1
+      case 0x08: return {read_string(in)};                                        // string
+      case 0x0e: return {string_at(sections_.str, in.fixed(offset_size_))};       // strp
+      case 0x1f: return {string_at(sections_.line_str, in.fixed(offset_size_))};  // line_strp
+      case 0x0b: return {{}, in.fixed(1)};                                        // data1
       case 0x05: return {{}, in.fixed(2)};
       case 0x06: return {{}, in.fixed(4)};
       case 0x07: return {{}, in.fixed(8)};
@@ -229,13 +239,13 @@ class Unit {
 
   // Functions lie side by side, each behind its size; in front of the first is their count.
   bool is_in_function(u32 offset) const {
-    const auto defined = std::span(module_.functions).subspan(module_.imported_functions);
+    const auto defined = std::span(sections_.module.functions).subspan(sections_.module.imported_functions);
     return offset > code_ && !defined.empty() && offset < defined.back().offset + defined.back().body.size();
   }
 
   std::vector<Row>& rows_;
   std::vector<File>& files_;
-  const Module& module_;
+  const Sections& sections_;
   u64 code_;
   u64 first_file_;
   u32 offset_size_ = 4;
@@ -262,14 +272,14 @@ void append_printable(std::string& out, std::string_view text) {
 DebugLines::DebugLines(const Module& module) {
   ByteReader in(section(module, ".debug_line"), 0);
   if (in.at_end()) return;
-  const u64 code = code_section(module);
+  const Sections sections(module);
   constexpr u64 k64Bit = 0xffff'ffff;
   while (in.ok() && !in.at_end()) {
     u64 size = in.fixed(4);
     const bool is64 = size == k64Bit;
     if (is64) size = in.fixed(8);
     const auto unit = in.bytes(size);
-    if (in.ok()) Unit(module, code, rows_, files_).read(ByteReader(unit, 0), is64);
+    if (in.ok()) Unit(sections, rows_, files_).read(ByteReader(unit, 0), is64);
   }
   // An end is less than what begins where it is.
   std::ranges::sort(rows_, {}, [](const Row& r) { return std::tuple(r.offset, r.line != 0, r.order); });
