@@ -14,9 +14,11 @@ using kernels::Result;
 
 inline Result<std::shared_ptr<const kernels::Model>> load(const Bytes& bytes,
                                                           const kernels::CompileOptions& options = {}) {
+  const auto owner = std::make_shared<const Bytes>(bytes);  // constants of the model are views of it
   ModelSource source;
   source.file = "m.tflite";
-  source.bytes = bytes;
+  source.bytes = *owner;
+  source.owner = owner;
   auto imported = TENON_TRY(import_tflite(source));
   return kernels::compile(std::move(imported.graph), options);
 }
