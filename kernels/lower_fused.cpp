@@ -10,10 +10,6 @@
 namespace tenon::kernels {
 namespace {
 
-// oneDNN 2.6 takes an operand of one channel for one that is the same for all channels, and then finds it elsewhere than the
-// result's layout says.
-bool has_one_channel(const Dims& dims) { return dims.size() > 1 && dims[1] == 1 && product(dims) > 1; }
-
 // oneDNN 2.6 confuses channels in a post-op with an element for each, when a batch of several has one position.
 bool has_positions(const Dims& dims) { return dims[0] == 1 || product(dims, 2, dims.size()) > 1; }
 
@@ -272,7 +268,7 @@ bool Lowering::append_post_op(Group& group, const FlatNode& next, std::int32_t e
     operand.constant = *reshaped;
     operand.dims = dims;
     id = kNone;
-  } else if (!is_available(other) || has_one_channel(operand.dims)) {
+  } else if (!is_available(other)) {
     return false;
   }
   group.request.post_ops.push_back({true, algorithm, 0, 0, group.request.inputs.size()});

@@ -72,6 +72,10 @@ LayoutResult try_convolution(const LayoutRequest& r, dnnl::algorithm algorithm,
                              bool bias) {
   const auto& src = r.inputs[0];
   const auto src_dims = to_dims(src.dims);
+  // Convolutions that oneDNN 2.6 computes as products read such terms at the wrong places.
+  const bool has_elements = std::ranges::any_of(r.post_ops, [&](const PostOp& op) {
+    return op.is_binary && r.inputs[op.operand].dims == r.outputs[0].dims;
+  });
   std::vector<dnnl::memory::desc> choices;
   if (src.layout) choices.push_back(*src.layout);
   const bool few = src.dims[1] <= kFewChannels && !src.layout;
@@ -95,7 +99,8 @@ LayoutResult try_convolution(const LayoutRequest& r, dnnl::algorithm algorithm,
       const auto pd = compat::convolution<Primitive>(cpu_engine(), algorithm, fixed,
                                                      onednn::attributes(r, dst ? &*dst : nullptr));
       const std::string_view name = pd.impl_info_str();
-      if (is_reference(name)) return std::nullopt;
+      if (is_reference(name) || (has_elements && name.find("gemm") != std::string_view::npos))
+        return std::nullopt;
       return finish<Primitive>(r, pd, weights_plain, bias);
     });
     if (made) return made;

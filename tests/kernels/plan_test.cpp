@@ -283,21 +283,33 @@ TEST(Plan, NormalisationOfSinglePositionsInABatchAgreesWithReference) {
             1e-5);
 }
 
-// oneDNN 2.6 looked for the term elsewhere when there is one channel (random graph 5013909).
-TEST(Plan, TermOfEachElementAfterAConvolutionToOneChannel) {
-  GraphBuilder b("g");
-  const auto x = *b.input("x", f32_type({7, 16, 2, 2}));
-  const auto w = *b.constant("w", random_tensor({1, 16, 1, 1}, 1)),
-             term = *b.constant("t", random_tensor({7, 1, 2, 2}, 2));
-  EXPECT_TRUE(b.add_output(*b.node(Op::Add, {*b.node(Op::Conv, {x, w}), term}), "y"));
-  const auto graph = *std::move(b).finish();
-  const auto in = random_tensor({7, 16, 2, 2}, 3);
-  CompileOptions reference;
-  reference.reference = true;
-  const auto expected = run(graph, {in}, reference), got = run(graph, {in});
-  ASSERT_TRUE(expected && got);
-  EXPECT_LT(relative_error(values_of<float>((*got)[0].tensor), values_of<float>((*expected)[0].tensor)),
-            1e-5);
+// Found by random graphs: oneDNN 2.6 looks for the term elsewhere when it computes the convolution as a product.
+TEST(Plan, TermOfEachElementAfterAConvolution) {
+  struct Case {
+    Dims x, weights, result;
+    std::vector<std::int64_t> pads;
+  };
+  const Case cases[] = {{{1, 1, 1, 1}, {1, 1, 1, 1}, {1, 1, 2, 2}, {1, 1, 0, 0}},
+                        {{1, 1, 1}, {10, 1, 1}, {1, 10, 2}, {1, 0}},
+                        {{1, 1, 1, 1}, {16, 1, 2, 2}, {1, 16, 3, 3}, {2, 2, 1, 1}}};
+  for (const auto& c : cases) {
+    GraphBuilder b("g");
+    const auto x = *b.input("x", f32_type(c.x));
+    const auto w = *b.constant("w", random_tensor(c.weights, 1)),
+               term = *b.constant("t", random_tensor(c.result, 2)),
+               bias = *b.constant("b", random_tensor({c.weights[0]}, 4));
+    const auto y = *b.node(Op::Conv, {x, w, bias}, {{"pads", c.pads}});
+    EXPECT_TRUE(b.add_output(*b.node(Op::Add, {y, term}), "y"));
+    const auto graph = *std::move(b).finish();
+    const auto in = random_tensor(c.x, 3);
+    CompileOptions reference;
+    reference.reference = true;
+    const auto expected = run(graph, {in}, reference), got = run(graph, {in});
+    ASSERT_TRUE(expected && got);
+    EXPECT_LT(relative_error(values_of<float>((*got)[0].tensor), values_of<float>((*expected)[0].tensor)),
+              1e-5)
+        << to_string(c.x);
+  }
 }
 
 TEST(Plan, DynamicBatchMakesAPlanForEachShape) {
