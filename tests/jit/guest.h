@@ -81,6 +81,8 @@ class Guest {
     EXPECT_TRUE(found) << name;
     FuncRef* func = std::get<FuncRef*>(*found);
     const FuncType& type = *store_.types().get(func->type).func();
+    EXPECT_LE(args.size(), type.param_slots) << name;
+    args.resize(type.param_slots);
     out.slots.resize(std::max<size_t>({type.param_slots, type.result_slots, 1}));
     for (size_t i = 0; i < args.size(); ++i) out.slots[i].u64_ = args[i];
     out.status = store_.call(func, out.slots.data());
