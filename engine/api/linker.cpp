@@ -137,16 +137,20 @@ void tenon_linker_delete(tenon_linker_t* linker) { delete linker; }
 
 namespace {
 
+// Owns `env` only when it is defined.
 tenon_error_t* define_callback(tenon_linker_t* linker, const char* module, const char* name,
                                std::span<const uint8_t> params, std::span<const uint8_t> results,
-                               ArrayEntry entry, std::shared_ptr<Callback> def) {
+                               ArrayEntry entry, std::shared_ptr<Callback> def, void* env,
+                               void (*finalizer)(void*)) {
   if (!read_types(params, def->params) || !read_types(results, def->results))
     return api::usage_error("host functions take and give numbers and vectors only");
   def->module = module;
   def->name = name;
   def->desc = {def->module, def->name, def->params, def->results, entry, nullptr};
+  linker->keep.push_back(def);
   linker->linker.define(def->desc, def.get());
-  linker->keep.push_back(std::move(def));
+  def->env = env;
+  def->finalizer = finalizer;
   return nullptr;
 }
 
@@ -158,12 +162,8 @@ tenon_error_t* tenon_linker_define_func(tenon_linker_t* linker, const char* modu
                                         void (*finalizer)(void*)) try {
   auto def = std::make_shared<Callback>();
   def->function = callback;
-  if (tenon_error_t* e = define_callback(linker, module, name, {params, param_count}, {results, result_count},
-                                         &call_back, def))
-    return e;
-  def->env = env;
-  def->finalizer = finalizer;
-  return nullptr;
+  return define_callback(linker, module, name, {params, param_count}, {results, result_count}, &call_back,
+                         std::move(def), env, finalizer);
 } catch (...) {
   return api::caught();
 }
@@ -175,12 +175,8 @@ tenon_error_t* tenon_linker_define_func_slots(tenon_linker_t* linker, const char
                                               void (*finalizer)(void*)) try {
   auto def = std::make_shared<Callback>();
   def->slots_function = callback;
-  if (tenon_error_t* e = define_callback(linker, module, name, {params, param_count}, {results, result_count},
-                                         &call_back_slots, def))
-    return e;
-  def->env = env;
-  def->finalizer = finalizer;
-  return nullptr;
+  return define_callback(linker, module, name, {params, param_count}, {results, result_count},
+                         &call_back_slots, std::move(def), env, finalizer);
 } catch (...) {
   return api::caught();
 }

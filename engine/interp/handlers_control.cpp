@@ -120,8 +120,8 @@ TENON_HANDLER br_table_r0(TENON_INTERP_PARAMS) { TENON_BR_TABLE(static_cast<u32>
 
 TENON_HANDLER check_interruption(TENON_INTERP_PARAMS) {
   StoreContext& context = *vm->store;
-  if (context.interrupt || __atomic_load_n(context.epoch, __ATOMIC_RELAXED) >= context.epoch_deadline)
-      [[unlikely]]
+  if (__atomic_load_n(&context.interrupt, __ATOMIC_RELAXED) ||
+      __atomic_load_n(context.epoch, __ATOMIC_RELAXED) >= context.epoch_deadline) [[unlikely]]
     TENON_TRAP(TrapCode::interrupted);
   if (context.fuel <= 0) [[unlikely]]
     TENON_TRAP(TrapCode::out_of_fuel);

@@ -23,7 +23,7 @@ enum class Next { go_on, interrupted, finished, failed };
 __attribute__((noinline)) Next tick_loop(TailCall& t, const u8* head) {
   StoreContext& context = *t.vm->store;
   refill(context, 0);
-  if (context.interrupt) return Next::interrupted;
+  if (__atomic_load_n(&context.interrupt, __ATOMIC_RELAXED)) return Next::interrupted;
   Compiler* compiler = context.store->compiler();
   Function* f = compiler ? state_of(t.vm).find(t.pc) : nullptr;
   if (!f) return Next::go_on;
@@ -44,7 +44,7 @@ TENON_HANDLER propagate_from_call(TENON_INTERP_PARAMS) {
 
 __attribute__((noinline)) bool tick_at_entry(StoreContext& context, FuncRef* callee) {
   refill(context, 1);  // a call instruction is executed again, and counts again
-  if (context.interrupt) return false;
+  if (__atomic_load_n(&context.interrupt, __ATOMIC_RELAXED)) return false;
   if (Compiler* compiler = context.store->compiler(); compiler && callee->vmctx) compiler->sample(*callee, 0);
   return true;
 }

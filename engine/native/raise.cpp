@@ -162,8 +162,8 @@ void on_kick(int signal, siginfo_t* info, void* context) {
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   if (info->si_code != SI_TIMER) return chain(signal, info, context);
   if (!in_function(static_cast<u64>(registers[REG_RIP]))) return;
-  if (store_of(reinterpret_cast<const NativeFrame*>(registers[REG_RBP]))->interrupt)
-    go_to(registers, &raise_interrupt);
+  const StoreContext* store = store_of(reinterpret_cast<const NativeFrame*>(registers[REG_RBP]));
+  if (__atomic_load_n(&store->interrupt, __ATOMIC_RELAXED)) go_to(registers, &raise_interrupt);
 }
 
 }  // namespace

@@ -97,12 +97,12 @@ Result<const void*> load_plugin(const std::string& path, std::string_view kind) 
 }
 
 Result<const JitPlugin*> jit_plugin() {
-  static LoadedOnce<JitPlugin> plugin;
+  static auto& plugin = *new LoadedOnce<JitPlugin>;  // threads may ask for it while the process exits
   return plugin.get("tenon-jit.so", "jit");
 }
 
 Result<const NnPlugin*> nn_plugin() {
-  static LoadedOnce<NnPlugin> plugin;
+  static auto& plugin = *new LoadedOnce<NnPlugin>;
   return plugin.get("tenon-nn.so", "nn");
 }
 

@@ -201,7 +201,9 @@ FuncRef* Store::new_host_func(TypeId type, DynamicHostFunc fn) {
 Status Store::Impl::refuse_call(Store& store) {
   if (store.poisoned())
     return store.raise(TrapCode::interrupted, "the store was stopped and cannot run again");
-  return store.raise(store.context_.interrupt ? TrapCode::interrupted : TrapCode::stack_exhausted);
+  return store.raise(__atomic_load_n(&store.context_.interrupt, __ATOMIC_RELAXED)
+                         ? TrapCode::interrupted
+                         : TrapCode::stack_exhausted);
 }
 
 // As Activation does, by hand, since hosts count the nanoseconds.
@@ -213,8 +215,8 @@ Status Store::call(FuncRef* func, Slot* slots) try {
     context_.exception = kNullRef;
   }
   Status status;
-  if (poisoned() || context_.interrupt || static_cast<u8*>(__builtin_frame_address(0)) < context_.stack_limit)
-      [[unlikely]]
+  if (poisoned() || __atomic_load_n(&context_.interrupt, __ATOMIC_RELAXED) ||
+      static_cast<u8*>(__builtin_frame_address(0)) < context_.stack_limit) [[unlikely]]
     status = Impl::refuse_call(*this);
   else
     status = func->array_entry(func, slots);

@@ -62,7 +62,7 @@ TrapCode atomic_wait(VMContext* vm, u32 memory, u64 address, T expected, i64 tim
   bool interrupted = false;
   while (!self.notified && !interrupted && Clock::now() < deadline) {
     self.wake.wait_until(lock, std::min(deadline, Clock::now() + kPoll));
-    interrupted = vm->store->interrupt != 0;
+    interrupted = __atomic_load_n(&vm->store->interrupt, __ATOMIC_RELAXED) != 0;
   }
   bucket.waiters.erase(place);
   if (interrupted && !self.notified) return TrapCode::interrupted;
