@@ -38,7 +38,7 @@ TENON_HANDLER memory_slow(TENON_INTERP_PARAMS);
 template <class T>
 inline T read(const u8* pc, u32 offset) {
   T v;
-  std::memcpy(&v, pc + offset, sizeof v);
+  std::memcpy(&v, pc + offset, sizeof(T));
   return v;
 }
 inline Slot* slot_at(const u8* pc, Slot* fp, u32 field) { return fp + read<u16>(pc, field); }
@@ -46,12 +46,12 @@ inline Slot* slot_at(const u8* pc, Slot* fp, u32 field) { return fp + read<u16>(
 template <class T>
 inline T from_slot(const Slot* s) {
   T v;
-  std::memcpy(&v, s, sizeof v);
+  std::memcpy(&v, s, sizeof(T));
   return v;
 }
 template <class T>
 inline void to_slot(Slot* s, T v) {
-  std::memcpy(s, &v, sizeof v);
+  std::memcpy(s, &v, sizeof(T));
 }
 
 template <class T>
