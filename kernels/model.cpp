@@ -8,7 +8,7 @@
 namespace tenon::kernels {
 namespace internal {
 
-ModelImpl::ModelImpl(Graph g, CompileOptions o) : graph(std::move(g)), options(std::move(o)), cache(graph) {
+ModelImpl::ModelImpl(Graph g, CompileOptions o) : graph(std::move(g)), options(o), cache(graph) {
   for (const auto id : graph.inputs()) {
     inputs.push_back({graph.value(id).name, graph.value(id).type});
     static_dims.push_back(graph.value(id).type.concrete_dims());
@@ -125,7 +125,7 @@ Result<std::shared_ptr<const Model>> compile(Graph graph, CompileOptions options
     if (has(Op::QuantizeLinear)) graph = TENON_TRY(fold_quantization(graph, options.limits));
     if (has(Op::DequantizeLinear) && has(Op::Conv) && has_integer_primitives())
       graph = TENON_TRY(fold_into_integer_sums(graph, options.limits));
-    auto impl = std::make_unique<internal::ModelImpl>(std::move(graph), std::move(options));
+    auto impl = std::make_unique<internal::ModelImpl>(std::move(graph), options);
     TENON_TRY(impl->prepare());
     return std::shared_ptr<const Model>(new Model(std::move(impl)));
   });

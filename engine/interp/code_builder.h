@@ -43,12 +43,12 @@ class CodeBuilder {
   u32 emit(Handler handler, u32 size, Fields fields = {});
   template <class T>
   void put(u32 at, T value) {
-    std::memcpy(reinterpret_cast<u8*>(code_.data()) + at, &value, sizeof value);
+    std::memcpy(reinterpret_cast<u8*>(code_.data()) + at, &value, sizeof(T));
   }
   template <class T>
   T get(u32 at) const {
     T v;
-    std::memcpy(&v, reinterpret_cast<const u8*>(code_.data()) + at, sizeof v);
+    std::memcpy(&v, reinterpret_cast<const u8*>(code_.data()) + at, sizeof(T));
     return v;
   }
   // Takes back the last instruction.

@@ -11,7 +11,7 @@ namespace {
 // What follows the opcode: second items of each index space, values that no default would give.
 Bytes immediates(const OpInfo& info) {
   const u8 natural = info.width == 0 ? 0 : static_cast<u8>(std::countr_zero(info.width));
-  const Bytes memarg = Bytes{static_cast<u8>(natural | 0x40), 1} + leb(300);  // memory 1
+  Bytes memarg = Bytes{static_cast<u8>(natural | 0x40), 1} + leb(300);  // memory 1
   switch (info.imm) {
     case Imm::none: return {};
     case Imm::br_label: return {0};

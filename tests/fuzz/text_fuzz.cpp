@@ -35,7 +35,8 @@ void check_binary(const std::vector<u8>& bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   if (const auto bytes = text::wat_to_wasm(text)) check_binary(*bytes);
-  // Scripts may hold (module binary "anything"): parsing them is all that can be asked.
-  (void)text::parse_wast(text);
+  // Scripts may hold (module binary "anything"): parsing them, or saying why not, is all that can be asked.
+  const auto script = text::parse_wast(text);
+  require(script || !script.error().message.empty());
   return 0;
 }

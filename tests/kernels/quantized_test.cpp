@@ -7,8 +7,6 @@
 namespace tenon::kernels {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::Not;
 using namespace testing_support;
 using List = std::vector<std::int64_t>;
 

@@ -20,7 +20,6 @@ namespace {
 
 using kernels::DataType;
 using kernels::ErrorCode;
-using kernels::Tensor;
 using test::Ir;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;

@@ -8,7 +8,6 @@
 namespace tenon::nn::tf::rules {
 
 using kernels::DataType;
-using kernels::kAbsent;
 
 // The operator of ops.def with the same operands.
 Result<void> direct(NodeImport& node) { return node.result(node.emit(node.target(), node.inputs())); }
