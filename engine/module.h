@@ -2,7 +2,6 @@
 // bytes. Does not instantiate (engine/runtime) and does not decode (engine/binary).
 #pragma once
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +11,7 @@
 
 #include "engine/base.h"
 #include "engine/error.h"
+#include "engine/once.h"
 #include "engine/opcodes.h"
 #include "engine/types.h"
 
@@ -182,7 +182,7 @@ class Module {
   FeatureSet features_;
   std::unique_ptr<ModuleCode> code_;
   // Made at the first instantiation (engine/runtime/memory_image.h).
-  mutable std::once_flag images_once_;
+  mutable Once images_once_;
   mutable std::shared_ptr<const MemoryImages> images_;
 };
 

@@ -11,6 +11,7 @@
 #include "engine/aot/cache.h"
 #include "engine/debug_lines.h"
 #include "engine/native/profiler.h"
+#include "engine/once.h"
 #include "engine/runtime/linker.h"
 #include "engine/runtime/nn_plugin.h"
 #include "engine/runtime/store.h"
@@ -110,10 +111,10 @@ struct tenon_error {
 
 struct tenon_module {
   std::shared_ptr<const tenon::Module> module;
-  mutable std::once_flag inspected;
+  mutable tenon::Once inspected;
   mutable tenon::api::Inspection inspection;
   const tenon::api::Inspection& inspect() const {
-    std::call_once(inspected, [this] { inspection = tenon::api::inspect(*module); });
+    inspected.call([this] { inspection = tenon::api::inspect(*module); });
     return inspection;
   }
 };

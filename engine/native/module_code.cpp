@@ -106,7 +106,7 @@ std::vector<std::shared_ptr<const CodeObject>> ModuleCode::objects() {
 }
 
 const DebugLines& ModuleCode::debug_lines() {
-  std::call_once(debug_lines_once_, [&] { debug_lines_.emplace(module_); });
+  debug_lines_once_.call([&] { debug_lines_.emplace(module_); });
   return *debug_lines_;
 }
 

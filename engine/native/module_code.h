@@ -12,6 +12,7 @@
 
 #include "engine/debug_lines.h"
 #include "engine/native/code_object.h"
+#include "engine/once.h"
 #include "engine/runtime/vm.h"
 
 namespace tenon {
@@ -88,7 +89,7 @@ class ModuleCode {
   const Module& module_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Variant>> variants_;
-  std::once_flag debug_lines_once_;
+  Once debug_lines_once_;
   std::optional<DebugLines> debug_lines_;
 };
 

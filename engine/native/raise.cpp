@@ -4,10 +4,9 @@
 #include <signal.h>
 #include <ucontext.h>
 
-#include <mutex>
-
 #include "engine/native/code_object.h"
 #include "engine/native/ranges.h"
+#include "engine/once.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -204,8 +203,8 @@ u32 tenon_jit_is_subtype(VMContext* vm, u32 sub, u32 super) {
 }
 
 void install_fault_handler() {
-  static std::once_flag once;
-  std::call_once(once, [] {
+  static Once once;
+  once.call([] {
     struct sigaction action{};
     action.sa_sigaction = on_fault;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;

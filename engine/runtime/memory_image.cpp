@@ -65,7 +65,7 @@ bool write_all(int fd, std::span<const u8> bytes, u64 at) {
 }  // namespace
 
 const MemoryImages& MemoryImages::of(const Module& module) {
-  std::call_once(module.images_once_, [&] {
+  module.images_once_.call([&] {
     std::shared_ptr<MemoryImages> images(new MemoryImages);
     if (!images->fill(module)) images->close_all();
     module.images_ = std::move(images);

@@ -16,8 +16,7 @@
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/TargetParser/Host.h>
 
-#include <mutex>
-
+#include "engine/once.h"
 #include "jit/codegen/ordered_accesses.h"
 #include "jit/passes/in_bounds.h"
 #include "jit/passes/inline_small.h"
@@ -91,8 +90,8 @@ bool is_free(const llvm::Loop& loop) {
 }
 
 void initialise_llvm() {
-  static std::once_flag once;
-  std::call_once(once, [] {
+  static Once once;
+  once.call([] {
     llvm::InitializeNativeTarget();
     llvm::InitializeNativeTargetAsmPrinter();
     llvm::InitializeNativeTargetAsmParser();

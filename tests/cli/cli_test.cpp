@@ -412,6 +412,25 @@ TEST_F(CliTest, ModelsAreInspectedAndNamedForGuests) {
   EXPECT_NE(tenon("run --nn-graph digits " + hello).status, 0) << "no path";
 }
 
+// The compiler is loaded in the background after the inference library, whose thread-local variables it has to live with.
+TEST_F(CliTest, CodeIsCompiledBesideAModel) {
+  for (const char* plugin : {"/tenon-nn.so", "/tenon-jit.so"})
+    if (!std::filesystem::exists(TENON_BINARY_DIR + std::string(plugin)))
+      GTEST_SKIP() << "built without " << plugin;
+  const std::string guest = file("hot.wat", R"((module
+    (import "wasi_ephemeral_nn" "load_by_name" (func $load (param i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (memory (export "memory") 1) (data (i32.const 16) "digits")
+    (func (export "_start") (local $n i32)
+      (if (call $load (i32.const 16) (i32.const 6) (i32.const 0)) (then (call $exit (i32.const 3))))
+      (loop $next
+        (br_if $next (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 200000000)))))))");
+  const Ran ran = tenon("run --no-cache --nn-graph digits=" + std::string(TENON_SOURCE_DIR) +
+                        "/examples/digits/digits.onnx " + guest);
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_EQ(ran.out, "");
+}
+
 TEST_F(CliTest, VersionNamesTheBuildAndItsParts) {
   const Ran ran = tenon("--version");
   EXPECT_EQ(ran.status, 0);
