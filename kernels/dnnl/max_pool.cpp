@@ -1,4 +1,5 @@
-// What oneDNN's maxima lack: they start from the lowest finite number, so the maximum of nothing but -inf is -FLT_MAX.
+// What oneDNN's maxima lack: they start from the lowest finite number, so the maximum of nothing but -inf, or of nothing
+// but NaN, is -FLT_MAX. A NaN beside numbers loses to them, as in ONNX's own evaluator.
 #include <cmath>
 #include <limits>
 
@@ -11,6 +12,7 @@ namespace {
 
 constexpr float kInfinite = std::numeric_limits<float>::infinity();
 constexpr float kLowest = std::numeric_limits<float>::lowest();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr std::int64_t kGrain = 16384;
 
 // Floats without order: layouts do not matter here.
@@ -42,26 +44,23 @@ class ExactMaxima final : public Kernel {
   Result<void> run(const KernelCall& call) const override {
     TENON_TRY(pool_->run(call));
     if (!has_lowest(call.out[0], dst_, threads_)) return {};
-    const Out<float> out{call.out[0]};
-    if (!has_lowest(call.in[0], src_, threads_)) {
-      for (std::int64_t i = 0; i < dst_; ++i) {
-        if (out[i] == kLowest) out.set(i, -kInfinite);
-      }
-      return {};
-    }
-    // The operand itself has such numbers. With the next larger one in their place the pool tells which results are theirs.
-    const float larger = std::nextafter(kLowest, 0.0f);
+    // What lies in such a window is -inf, the lowest number or NaN. With the two next larger numbers in the place of the
+    // first two the pool tells which.
+    const float second = std::nextafter(kLowest, 0.0f), third = std::nextafter(second, 0.0f);
     const auto marked = TENON_TRY(allocate(src_bytes_));
     const auto maxima = TENON_TRY(allocate(static_cast<std::size_t>(dst_) * sizeof(float)));
     for (std::int64_t i = 0; i < src_; ++i) {
       const float x = In<float>{call.in[0]}[i];
-      Out<float>{marked.get()}.set(i, x == kLowest ? larger : x);
+      Out<float>{marked.get()}.set(i, x == -kInfinite ? second : x == kLowest ? third : x);
     }
     const std::byte* in = marked.get();
     std::byte* to = maxima.get();
     TENON_TRY(pool_->run({{&in, 1}, {&to, 1}, call.scratch, call.state}));
+    const Out<float> out{call.out[0]};
     for (std::int64_t i = 0; i < dst_; ++i) {
-      if (out[i] == kLowest && In<float>{to}[i] == kLowest) out.set(i, -kInfinite);
+      if (out[i] != kLowest) continue;
+      const float mark = In<float>{to}[i];
+      out.set(i, mark == third ? kLowest : mark == second ? -kInfinite : kNan);
     }
     return {};
   }

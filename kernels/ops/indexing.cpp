@@ -84,10 +84,11 @@ Result<Reduction> reduction_of(const LowerContext& c) {
 template <class T>
 T reduced(Reduction how, T old, T update) {
   using C = Compute<T>;
+  using W = std::conditional_t<kIsFloat<T>, C, std::uint64_t>;  // integers wrap
   const C a = old, b = update;
   switch (how) {
-    case Reduction::add: return static_cast<T>(a + b);
-    case Reduction::mul: return static_cast<T>(a * b);
+    case Reduction::add: return static_cast<T>(static_cast<W>(a) + static_cast<W>(b));
+    case Reduction::mul: return static_cast<T>(static_cast<W>(a) * static_cast<W>(b));
     case Reduction::min: return static_cast<T>(std::min(a, b));
     case Reduction::max: return static_cast<T>(std::max(a, b));
     case Reduction::none: break;
@@ -263,12 +264,13 @@ KernelResult fast::cum_sum(const LowerContext& c) {
       const auto inner = product(in, axis + 1, in.size()), length = in[axis];
       for (std::int64_t row = 0; row < product(in, 0, axis) * inner; ++row) {
         const auto base = row / inner * length * inner + row % inner;
-        Compute<T> sum = 0;
+        using W = std::conditional_t<kIsFloat<T>, Compute<T>, std::uint64_t>;  // integers wrap
+        W sum = 0;
         for (std::int64_t i = 0; i < length; ++i) {
           const auto at = base + (reverse ? length - 1 - i : i) * inner;
-          const Compute<T> value = In<T>{call.in[0]}[at];
+          const W value = static_cast<W>(In<T>{call.in[0]}[at]);
           Out<T>{call.out[0]}.set(at, static_cast<T>(exclusive ? sum : sum + value));
-          sum = static_cast<Compute<T>>(sum + value);
+          sum += value;
         }
       }
       return {};

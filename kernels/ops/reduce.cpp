@@ -54,7 +54,7 @@ struct ReducePlan {
   }
 };
 
-// How one reduction runs over an element: an accumulator of two doubles for floats, of 64 bits for integers.
+// How one reduction runs over an element: an accumulator of double for floats, of 64 bits for integers.
 enum class Kind { sum, mean, product, squares, absolute, euclid, log_sum, maximum, minimum };
 
 Kind kind_of(Op op) {
@@ -71,7 +71,7 @@ Kind kind_of(Op op) {
   }
 }
 
-// Adds a run of elements to the accumulator. A is double, or std::int64_t, whose arithmetic wraps.
+// Adds a run of elements to the accumulator. A is double, or an integer of 64 bits, whose arithmetic wraps.
 template <class T, class A>
 A add_run(Kind kind, In<T> in, std::int64_t stride, std::int64_t n, A acc) {
   using W = std::conditional_t<std::is_same_v<A, double>, double, std::uint64_t>;
@@ -128,19 +128,24 @@ std::unique_ptr<Kernel> reduction(const LowerContext& c, const ReducePlan& plan)
             plan.for_each_run(o, [&](std::int64_t from, std::int64_t stride, std::int64_t n) {
               acc = add_run<T, A>(kind, in.at(from), stride, n, acc);
             });
+            if constexpr (std::is_same_v<T, bool_t>) {
+              out.set(o, T(plan.length == 0 ? kind == Kind::minimum : acc != 0));
+              continue;
+            } else if constexpr (!kIsFloat<T>) {
+              if (kind != Kind::euclid && kind != Kind::log_sum) {
+                out.set(o,
+                        static_cast<T>(kind == Kind::mean && plan.length != 0 ? acc / A(plan.length) : acc));
+                continue;
+              }
+            }
             double value = static_cast<double>(acc);
             if (kind == Kind::mean) value /= length;
             if (kind == Kind::euclid) value = std::sqrt(value);
             if (kind == Kind::log_sum) value = std::log(value);
-            const bool derived = kind == Kind::mean || kind == Kind::euclid || kind == Kind::log_sum;
-            if constexpr (std::is_same_v<T, bool_t>) {
-              out.set(o, T(plan.length == 0 ? kind == Kind::minimum : acc != 0));
-            } else if constexpr (kIsFloat<T>) {
+            if constexpr (kIsFloat<T>) {
               out.set(o, static_cast<T>(static_cast<Compute<T>>(value)));
             } else {
-              out.set(o, derived ? (std::isfinite(value) ? static_cast<T>(static_cast<std::int64_t>(value))
-                                                         : T(0))
-                                 : static_cast<T>(acc));
+              set_number(kDataTypeOf<T>, call.out[0], o, value);
             }
           }
         });
@@ -177,8 +182,9 @@ KernelResult fast::reduce(const LowerContext& c) {
   if (c.node.op == Op::ReduceLogSumExp) return log_sum_exp(c, plan);
   std::unique_ptr<Kernel> kernel;
   dispatch(FloatTypes{}, c.inputs[0].type, [&]<class T>() { kernel = reduction<T, double>(c, plan); });
-  dispatch(IntegerTypes{}, c.inputs[0].type,
-           [&]<class T>() { kernel = reduction<T, std::int64_t>(c, plan); });
+  dispatch(IntegerTypes{}, c.inputs[0].type, [&]<class T>() {
+    kernel = reduction<T, std::conditional_t<std::is_same_v<T, std::uint64_t>, T, std::int64_t>>(c, plan);
+  });
   dispatch(TypeList<bool_t>{}, c.inputs[0].type,
            [&]<class T>() { kernel = reduction<T, std::int64_t>(c, plan); });
   if (!kernel) return no_kernel(c);

@@ -6,6 +6,7 @@
 #include "kernels/element.h"
 #include "kernels/infer.h"
 #include "kernels/ops/families.h"
+#include "kernels/ops/number.h"
 #include "kernels/parallel.h"
 
 namespace tenon::kernels {
@@ -146,7 +147,7 @@ std::unique_ptr<Kernel> max_pool_loops(const LowerContext& c, WindowWalk walk) {
         walk.for_each_tap(at, [&](std::int64_t, std::int64_t from) {
           if (from < 0) return;
           const C x = in[from];
-          if (where < 0 || x > best) {
+          if (where < 0 || x > best || (best != best && x == x)) {  // NaN only where there is no number
             best = x;
             where = from;
           }
@@ -244,6 +245,19 @@ void multiply(In<T> a, std::int64_t a_row, std::int64_t a_column, In<T> b, std::
   }
 }
 
+// alpha · sum + beta · c. Integers wrap, unless the factors make real numbers of them.
+template <class T>
+T scaled_sum(double alpha, Sum<T> sum, double beta, T c) {
+  if constexpr (!kIsFloat<T>) {
+    if (alpha == 1 && beta == 1)
+      return static_cast<T>(static_cast<std::uint64_t>(sum) + static_cast<std::uint64_t>(c));
+  }
+  T y{};
+  set_number(kDataTypeOf<T>, reinterpret_cast<std::byte*>(&y), 0,
+             alpha * static_cast<double>(sum) + beta * static_cast<double>(c));
+  return y;
+}
+
 Dims leading(const Dims& dims) {
   Dims out = dims;
   out.resize(dims.size() < 2 ? 0 : dims.size() - 2);
@@ -303,11 +317,13 @@ KernelResult fast::global_pool(const LowerContext& c) {
                    [&](std::int64_t begin, std::int64_t end) {
                      for (auto plane = begin; plane < end; ++plane) {
                        const auto x = In<T>{call.in[0]}.at(plane * size);
-                       double value = op == Op::GlobalMaxPool ? -std::numeric_limits<double>::infinity() : 0;
+                       double value = op != Op::GlobalMaxPool ? 0
+                                      : size == 0             ? -std::numeric_limits<double>::infinity()
+                                                              : std::numeric_limits<double>::quiet_NaN();
                        for (std::int64_t i = 0; i < size; ++i) {
                          const auto v = static_cast<double>(x[i]);
                          if (op == Op::GlobalMaxPool)
-                           value = std::max(value, v);
+                           value = std::fmax(value, v);  // NaN only where there is no number
                          else
                            value += op == Op::GlobalLpPool ? std::pow(std::abs(v), p) : v;
                        }
@@ -386,10 +402,8 @@ KernelResult fast::gemm(const LowerContext& c) {
       const Out<T> out{call.out[0]};
       multiply<T>({call.in[0]}, ta ? 1 : k, ta ? m : 1, {call.in[1]}, tb ? 1 : n, tb ? k : 1, m, k, n,
                   [&](std::int64_t row, std::int64_t column, Sum<T> sum) {
-                    auto y = alpha * static_cast<double>(sum);
-                    if (add)
-                      y += beta * static_cast<double>(In<T>{call.in[2]}[row * c_row + column * c_column]);
-                    out.set(row * n + column, narrow<T>(static_cast<Sum<T>>(y)));
+                    const auto third = add ? In<T>{call.in[2]}[row * c_row + column * c_column] : T(0);
+                    out.set(row * n + column, scaled_sum<T>(alpha, sum, add ? beta : 1, third));
                   });
       return {};
     });

@@ -134,21 +134,29 @@ double apply(const Node& n, bool integer, double x, double y) {
   }
 }
 
+// What an integer of at most 32 bits keeps of a result: its low bits.
+double wrapped(DataType type, double y) {
+  if (!is_integer(type) || !(std::abs(y) < 9e18)) return y;
+  const auto above = 64 - bit_width(type);
+  const auto bits = static_cast<std::uint64_t>(static_cast<std::int64_t>(y)) << above;
+  const bool is_signed = type == DataType::i8 || type == DataType::i16 || type == DataType::i32;
+  return is_signed ? static_cast<double>(static_cast<std::int64_t>(bits) >> above)
+                   : static_cast<double>(bits >> above);
+}
+
 bool is_bitwise(Op op) {
   return op == Op::BitShift || op == Op::BitwiseAnd || op == Op::BitwiseOr || op == Op::BitwiseXor;
 }
 
 }  // namespace
 
-// Bits and wrapping have no meaning as real numbers, and doubles do not hold 64-bit integers: those share the
-// fast loop.
+// Bits have no meaning as real numbers, and doubles do not hold 64-bit integers: those share the fast loop.
 KernelResult unary(const LowerContext& c) {
   const auto type = c.inputs[0].type;
-  const bool wraps = is_integer(type) && c.node.op == Op::Neg;
-  if (c.node.op == Op::BitwiseNot || wraps || type == DataType::i64 || type == DataType::u64)
-    return fast::unary(c);
+  if (c.node.op == Op::BitwiseNot || type == DataType::i64 || type == DataType::u64) return fast::unary(c);
   const auto* node = &c.node;
-  return map(c, [=](const std::vector<double>& x) { return apply(*node, x[0]); });
+  const auto result = c.outputs[0].type;
+  return map(c, [=](const std::vector<double>& x) { return wrapped(result, apply(*node, x[0])); });
 }
 
 KernelResult clip(const LowerContext& c) {
@@ -166,17 +174,11 @@ KernelResult binary(const LowerContext& c) {
   if (is_bitwise(c.node.op) || type == DataType::string || type == DataType::i64 || type == DataType::u64)
     return fast::binary(c);
   const auto* node = &c.node;
+  // f32 products and quotients round once from double, which is the same as in f32.
   const bool integer = is_integer(type);
-  // Narrow integers wrap; f32 products and quotients round once from double, which is the same as in f32.
-  const auto width = bit_width(type);
-  const bool is_signed = type == DataType::i8 || type == DataType::i16 || type == DataType::i32;
-  return map(c, [=](const std::vector<double>& x) {
-    const double y = apply(*node, integer, x[0], x[1]);
-    if (!integer || std::abs(y) > 9e18) return y;
-    auto bits = static_cast<std::uint64_t>(static_cast<std::int64_t>(y)) << (64 - width);
-    return is_signed ? static_cast<double>(static_cast<std::int64_t>(bits) >> (64 - width))
-                     : static_cast<double>(bits >> (64 - width));
-  });
+  const auto result = c.outputs[0].type;
+  return map(
+      c, [=](const std::vector<double>& x) { return wrapped(result, apply(*node, integer, x[0], x[1])); });
 }
 
 KernelResult variadic(const LowerContext& c) {
