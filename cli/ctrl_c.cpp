@@ -7,6 +7,8 @@
 
 #include <atomic>
 
+#include "engine/keep_errno.h"
+
 namespace tenon::cli {
 namespace {
 
@@ -22,6 +24,7 @@ void die(int) {
 // Asks the guest to end, and gives it a quarter of a second; its threads have two, since nothing that they wait for holds
 // them.
 void on_interrupt(int) {
+  const KeepErrno keep;
   was_pressed = true;
   signal(SIGINT, die);
   signal(SIGALRM, die);

@@ -16,6 +16,7 @@
 #include <map>
 
 #include "engine/interp/state.h"
+#include "engine/keep_errno.h"
 #include "engine/native/code_object.h"
 #include "engine/native/ranges.h"
 
@@ -30,9 +31,8 @@ constexpr size_t kMostFrames = 100;
 thread_local Profiler* current = nullptr;
 
 void on_signal(int, siginfo_t*, void* context) {
-  const int saved = errno;
+  const KeepErrno keep;
   if (current) current->sample(context);
-  errno = saved;
 }
 
 }  // namespace

@@ -86,6 +86,9 @@ StoreContext* store_of(const NativeFrame* frame) {
 [[noreturn]] void raise_fault(u64 pc, const NativeFrame* frame) {
   raise_at(pc, frame, store_of(frame), TrapCode::memory_out_of_bounds);
 }
+[[noreturn]] void raise_overflow(u64 pc, const NativeFrame* frame) {
+  raise_at(pc, frame, store_of(frame), TrapCode::stack_exhausted);
+}
 // In the middle of anything: what the guest was about to write may be half written.
 [[noreturn]] void raise_interrupt(u64 pc, const NativeFrame* frame) {
   StoreContext* store = store_of(frame);
@@ -112,17 +115,19 @@ void chain(int signal, siginfo_t* info, void* context) {
 
 using Registers = decltype(mcontext_t::gregs);
 
-// Lets the interrupted code go on in `function`.
-void go_to(Registers& registers, void (*function)(u64, const NativeFrame*)) {
+// Lets the interrupted code go on in `function`, on the stack that ends at `top`.
+void go_to(Registers& registers, void (*function)(u64, const NativeFrame*), greg_t top) {
   registers[REG_RDI] = registers[REG_RIP];
   registers[REG_RSI] = registers[REG_RBP];
-  // Below the red zone of the interrupted function, aligned as after a call.
-  registers[REG_RSP] = ((registers[REG_RSP] - 256) & ~greg_t{15}) - 8;
+  registers[REG_RSP] = (top & ~greg_t{15}) - 8;  // aligned as after a call
   registers[REG_RIP] = reinterpret_cast<greg_t>(function);
+}
+// On the thread's own stack, below the red zone of the interrupted function.
+void go_to(Registers& registers, void (*function)(u64, const NativeFrame*)) {
+  go_to(registers, function, registers[REG_RSP] - 256);
 }
 
 // Compiled code ran into the guard of its thread's stack: a frame larger than what its prologue asked for.
-// There is no stack to go on with, so this is done here; the code interrupted holds no lock.
 bool is_stack_overflow(const Registers& registers, u64 address) {
   const u64 top = static_cast<u64>(registers[REG_RSP]);
   constexpr u64 kReach = u64{8} << 20;  // of a frame, which touches its pages downwards
@@ -131,15 +136,11 @@ bool is_stack_overflow(const Registers& registers, u64 address) {
                        store_of(reinterpret_cast<const NativeFrame*>(registers[REG_RBP]))->stack_limit);
 }
 
-void overflow(Registers& registers) {
-  auto* frame = reinterpret_cast<const NativeFrame*>(registers[REG_RBP]);
-  StoreContext* store = store_of(frame);
-  store->store->raise(TrapCode::stack_exhausted);
-  append_frame(store->store->trap(), static_cast<u64>(registers[REG_RIP]), 0);
-  append_backtrace(store->store->trap(), frame, 0);
-  registers[REG_RDI] = reinterpret_cast<greg_t>(store);
-  registers[REG_RSI] = static_cast<greg_t>(Status::trap);
-  registers[REG_RIP] = reinterpret_cast<greg_t>(&tenon_jit_leave);
+// There is no stack to go on with but the one for signal handlers, which is free when this one has returned: a handler
+// itself may not allocate.
+void overflow(Registers& registers, const stack_t& handlers) {
+  go_to(registers, &raise_overflow,
+        reinterpret_cast<greg_t>(static_cast<u8*>(handlers.ss_sp) + handlers.ss_size));
 }
 
 // Whether `pc` is in a compiled function, where the frame pointer leads to the entry stub. In thunks it may not.
@@ -153,7 +154,8 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   const u64 pc = static_cast<u64>(registers[REG_RIP]);
   const u64 address = reinterpret_cast<u64>(info->si_addr);
   if (code_ranges().find(pc) && guarded_memories().find(address)) return go_to(registers, &raise_fault);
-  if (in_function(pc) && is_stack_overflow(registers, address)) return overflow(registers);
+  if (in_function(pc) && is_stack_overflow(registers, address))
+    return overflow(registers, static_cast<ucontext_t*>(context)->uc_stack);
   chain(signal, info, context);
 }
 

@@ -1,6 +1,8 @@
 // RangeSet: a list that only grows; removed nodes are empty ranges that wait for reuse.
 #include "engine/native/ranges.h"
 
+#include <type_traits>
+
 #include "engine/brief_lock.h"
 
 namespace tenon {
@@ -39,14 +41,15 @@ const RangeSet::Node* RangeSet::find(u64 address) const {
   return nullptr;
 }
 
-// Never destroyed: a signal may come during exit.
-RangeSet& code_ranges() {
-  static RangeSet* set = new RangeSet;
-  return *set;
-}
-RangeSet& guarded_memories() {
-  static RangeSet* set = new RangeSet;
-  return *set;
-}
+namespace {
+
+// There from the program's start to its very end: a signal may come at any time.
+constinit RangeSet code, memories;
+static_assert(std::is_trivially_destructible_v<RangeSet>);
+
+}  // namespace
+
+RangeSet& code_ranges() { return code; }
+RangeSet& guarded_memories() { return memories; }
 
 }  // namespace tenon

@@ -8,6 +8,7 @@
 
 #include <ctime>
 
+#include "engine/keep_errno.h"
 #include "engine/runtime/kick_entry.h"
 
 namespace tenon {
@@ -39,6 +40,7 @@ void Kick::stop() {
 }
 
 void Kick::request() {
+  const KeepErrno keep;
   if (kick_can_order_others) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
   const pid_t thread = thread_.load();
   if (thread == 0 || timer_.load() != kNone) return;

@@ -109,7 +109,7 @@ TEST_F(ApiTest, StandardInputComesFromACallback) {
   EXPECT_NE(std::get<0>(read().value()), 0) << "more than was asked for";
 }
 
-#if defined(__SANITIZE_THREAD__) || (defined(__has_feature) && __has_feature(thread_sanitizer))
+#ifdef TENON_THREAD_SANITIZER
 constexpr int kMany = 1'000;  // its shadow memory has no room for more mappings
 #else
 constexpr int kMany = 10'000;

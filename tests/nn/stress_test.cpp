@@ -13,12 +13,10 @@ namespace {
 using test::Bytes;
 using test::value;
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
+#ifdef TENON_THREAD_SANITIZER
 constexpr int kTeam = 1;
 #else
 constexpr int kTeam = 2;
-#endif
 #endif
 
 // y = Relu(x · w + b), x [1, 8]
