@@ -338,9 +338,23 @@ Result<void> GraphBuilder::copy_values(const Graph& graph) {
   return {};
 }
 
+Result<void> GraphBuilder::check_state_bytes(const std::string& name, std::uint64_t bytes) const {
+  if (bytes <= limits_.max_tensor_bytes && state_bytes_ <= limits_.max_tensor_bytes - bytes) return {};
+  return fail(ErrorCode::too_large, "state '{}': {} bytes, with {} of other states", name, bytes,
+              state_bytes_);
+}
+
+Result<ValueId> GraphBuilder::add_zero_state(std::string name, DataType type, const Dims& dims) {
+  TENON_TRY(check_state_bytes(name, TENON_TRY(byte_size(type, dims))));
+  return add_state(std::move(name), TENON_TRY(Tensor::allocate(type, dims, limits_.max_tensor_bytes)));
+}
+
 Result<ValueId> GraphBuilder::add_state(std::string name, Tensor initial) {
   if (!initial.defined() || initial.type() == DataType::string)
     return fail(ErrorCode::invalid_encoding, "{}: state '{}' has no initial value", graph_.file_, name);
+  const std::uint64_t bytes = initial.bytes().size();
+  TENON_TRY(check_state_bytes(name, bytes));
+  state_bytes_ += bytes;
   const auto id = add_value(std::move(name), ValueType::tensor(initial.type(), initial.dims()));
   graph_.values_[index(id)].origin = GraphValue::Origin::input;
   states_.push_back({id, id, std::move(initial)});

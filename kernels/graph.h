@@ -162,8 +162,10 @@ class GraphBuilder {
   /// The next graph output. Its public name is the value's unless given.
   Result<void> add_output(ValueId id, std::string name = {});
   /// A value that stays between computes, of each context its own. It begins as `initial`, of the same type and dims.
-  /// For outermost graphs only.
+  /// For outermost graphs only. too_large when all of a graph's states exceed the limit of one tensor.
   Result<ValueId> add_state(std::string name, Tensor initial);
+  /// As add_state, beginning at 0.
+  Result<ValueId> add_zero_state(std::string name, DataType type, const Dims& dims);
   /// What a state is after a compute; without this call it stays. Type and dims must be those of its initial value.
   Result<void> set_next(ValueId state, ValueId next);
   /// For rewritten copies of `graph`, whose inputs and outputs are given to this builder with those of states.
@@ -197,8 +199,10 @@ class GraphBuilder {
     ValueId now, next;
     Tensor initial;
   };
+  Result<void> check_state_bytes(const std::string& name, std::uint64_t bytes) const;
   Graph graph_;
   std::vector<State> states_;  // those that add_state made
+  std::uint64_t state_bytes_ = 0;
   Limits limits_;
 };
 

@@ -64,6 +64,7 @@ Result<ModelCases> parse_golden(const std::string& folder, const json& golden) {
       one.inputs.push_back(TENON_TRY(golden_tensor(folder, input)));
     for (const json& output : entry.at("outputs"))
       one.outputs.push_back(TENON_TRY(golden_tensor(folder, output)));
+    one.continues = entry.value("continues", false);
     out.cases.push_back(std::move(one));
   }
   return out;

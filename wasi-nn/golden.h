@@ -25,6 +25,7 @@ struct ModelCase {
   std::vector<CaseTensor> inputs;
   std::vector<CaseTensor> outputs;
   bool ramp_input = false;  // light models: every input is arange(n) / n
+  bool continues = false;   // begins with the states that the case before it left; else with the first ones
 };
 
 // How near is near enough.

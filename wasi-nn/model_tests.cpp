@@ -165,8 +165,7 @@ class Runner {
     }
     auto context = (*loaded)->create_context();
     for (const ModelCase& one : model.cases) {
-      // Each case begins with the first states.
-      if (!(*loaded)->graph().states().empty()) context = (*loaded)->create_context();
+      if (!one.continues && !(*loaded)->graph().states().empty()) context = (*loaded)->create_context();
       if (!context) {
         unable(one, context.error());
         continue;

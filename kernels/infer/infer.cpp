@@ -46,6 +46,10 @@ using Rule = Result<DataType> (*)(InferContext&);
   for (std::size_t i = 1; i < c.outputs.size(); ++i) c.outputs[i].type = DataType::i64;
   return c.inputs[0].type;
 }
+[[maybe_unused]] Result<DataType> selected(InferContext& c) {  // indices, then scores
+  if (c.outputs.size() > 1) c.outputs[1].type = c.inputs[0].type;
+  return DataType::i64;
+}
 [[maybe_unused]] Result<DataType> value(InferContext& c) {  // ConstantOfShape
   const auto* value = c.node.tensor("value");
   return value == nullptr ? DataType::f32 : value->type();

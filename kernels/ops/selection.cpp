@@ -183,6 +183,88 @@ struct Box {
   }
 };
 
+// The boxes of one image with the scores of one class, and what decides between them.
+struct Candidates {
+  In<float> corners, scores;  // [count, 4], [count]
+  std::int64_t count;
+  bool center;
+  std::int64_t most;
+  float overlap, sigma;  // sigma 0: boxes that overlap are dropped; else their scores fall
+  std::optional<float> least;
+
+  struct Chosen {
+    std::int64_t place;
+    float score;
+  };
+
+  Box box(std::int64_t i) const { return Box::of(corners, i * 4, center); }
+  bool is_above(float score) const { return !least || score > *least; }
+  // NaN counts as the lowest score: the order must be total.
+  static bool is_better(const Chosen& a, const Chosen& b) {
+    const auto rank = [](float x) { return x == x ? x : -std::numeric_limits<float>::infinity(); };
+    return rank(a.score) != rank(b.score) ? rank(a.score) > rank(b.score) : a.place < b.place;
+  }
+  std::vector<Chosen> sorted() const {
+    std::vector<Chosen> order;
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (is_above(scores[i])) order.push_back({i, scores[i]});
+    }
+    std::sort(order.begin(), order.end(), is_better);
+    return order;
+  }
+
+  Result<std::vector<Chosen>> choose(ValueCall& call) const {
+    std::vector<Chosen> chosen;
+    std::vector<Box> kept;
+    for (const Chosen& one : sorted()) {
+      if (static_cast<std::int64_t>(kept.size()) >= most) break;
+      TENON_TRY(call.interpreter.check_interrupt());
+      const Box own = box(one.place);
+      if (std::any_of(kept.begin(), kept.end(), [&](const Box& k) { return own.overlap(k) > overlap; }))
+        continue;
+      kept.push_back(own);
+      chosen.push_back(one);
+    }
+    return chosen;
+  }
+
+  // Soft-NMS as TensorFlow's NonMaxSuppressionV5 and OpenVINO's NonMaxSuppression-5 have it: a score falls by
+  // exp(-overlap² / 2 sigma) for each better box, however much both overlap, and the box waits for its new turn.
+  Result<std::vector<Chosen>> choose_softly(ValueCall& call) const {
+    struct Waiting {
+      Chosen one;
+      std::size_t seen;  // chosen boxes that its score knows of
+    };
+    const auto is_worse = [](const Waiting& a, const Waiting& b) { return is_better(b.one, a.one); };
+    std::vector<Waiting> queue;
+    for (const Chosen& one : sorted()) queue.push_back({one, 0});  // sorted: a heap
+    std::vector<Chosen> chosen;
+    std::vector<Box> kept;
+    while (!queue.empty() && static_cast<std::int64_t>(kept.size()) < most) {
+      TENON_TRY(call.interpreter.check_interrupt());
+      std::pop_heap(queue.begin(), queue.end(), is_worse);
+      Waiting next = queue.back();
+      queue.pop_back();
+      const Box own = box(next.one.place);
+      const float before = next.one.score;
+      const bool is_news = next.seen < kept.size();
+      for (std::size_t k = kept.size(); k-- > next.seen && is_above(next.one.score);) {
+        const float common = own.overlap(kept[k]);
+        next.one.score *= std::exp(-0.5f / sigma * common * common);
+      }
+      next.seen = kept.size();
+      if (!is_news || next.one.score == before) {
+        kept.push_back(own);
+        chosen.push_back(next.one);
+      } else if (is_above(next.one.score)) {
+        queue.push_back(next);
+        std::push_heap(queue.begin(), queue.end(), is_worse);
+      }
+    }
+    return chosen;
+  }
+};
+
 Result<void> non_max_suppression(ValueCall& call) {
   const auto& boxes = call.in[0]->tensor;
   const auto& scores = call.in[1]->tensor;
@@ -196,41 +278,39 @@ Result<void> non_max_suppression(ValueCall& call) {
     if (call.in.size() <= i || call.in[i] == nullptr || call.in[i]->tensor.count() != 1) return std::nullopt;
     return get_number(call.in[i]->tensor.type(), call.in[i]->tensor.data(), 0);
   };
-  const auto most = static_cast<std::int64_t>(std::min(scalar(2).value_or(0), 1e15));
-  const auto threshold = static_cast<float>(scalar(3).value_or(0));
+  const auto count = boxes.dims()[1], classes = scores.dims()[1];
+  const auto most = scalar(2).value_or(0);
   const auto least = scalar(4);
-  const bool center = call.node.integer("center_point_box") != 0;
-  const auto count = boxes.dims()[1];
-  const In<float> corners{boxes.data()}, values{scores.data()};
+  Candidates candidates{
+      .corners = In<float>{boxes.data()},
+      .scores = In<float>{scores.data()},
+      .count = count,
+      .center = call.node.integer("center_point_box") != 0,
+      .most = static_cast<std::int64_t>(most > 0 ? std::min(most, 1e15) : 0),
+      .overlap = static_cast<float>(scalar(3).value_or(0)),
+      .sigma = call.node.real("soft_sigma"),
+      .least = least ? std::optional(static_cast<float>(*least)) : std::nullopt,
+  };
   std::vector<std::int64_t> out;
+  std::vector<float> kept_scores;
   for (std::int64_t n = 0; n < scores.dims()[0]; ++n) {
-    for (std::int64_t c = 0; c < scores.dims()[1]; ++c) {
+    candidates.corners = In<float>{boxes.data() + static_cast<std::size_t>(n * count * 4) * sizeof(float)};
+    for (std::int64_t c = 0; c < classes; ++c) {
       TENON_TRY(call.interpreter.check_interrupt());
-      const auto base = (n * scores.dims()[1] + c) * count;
-      std::vector<std::int64_t> order;
-      for (std::int64_t i = 0; i < count; ++i) {
-        if (!least || values[base + i] > static_cast<float>(*least)) order.push_back(i);
-      }
-      // NaN counts as the lowest score: the order must be total.
-      const auto score = [&](std::int64_t i) {
-        const float x = values[base + i];
-        return x == x ? x : -std::numeric_limits<float>::infinity();
-      };
-      std::sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-        return score(a) != score(b) ? score(a) > score(b) : a < b;
-      });
-      std::vector<Box> kept;
-      for (const auto i : order) {
-        if (static_cast<std::int64_t>(kept.size()) >= most) break;
-        const auto box = Box::of(corners, (n * count + i) * 4, center);
-        if (std::any_of(kept.begin(), kept.end(), [&](const Box& k) { return box.overlap(k) > threshold; }))
-          continue;
-        kept.push_back(box);
-        out.insert(out.end(), {n, c, i});
+      const auto first = static_cast<std::size_t>((n * classes + c) * count);
+      candidates.scores = In<float>{scores.data() + first * sizeof(float)};
+      const auto chosen =
+          TENON_TRY(candidates.sigma > 0 ? candidates.choose_softly(call) : candidates.choose(call));
+      for (const auto& one : chosen) {
+        out.insert(out.end(), {n, c, one.place});
+        kept_scores.push_back(one.score);
       }
     }
   }
-  call.out[0] = Value::of(TENON_TRY(integers({static_cast<std::int64_t>(out.size() / 3), 3}, out)));
+  const auto rows = static_cast<std::int64_t>(kept_scores.size());
+  call.out[0] = Value::of(TENON_TRY(integers({rows, 3}, out)));
+  if (call.out.size() > 1)
+    call.out[1] = Value::of(TENON_TRY(Tensor::of<float>(DataType::f32, {rows}, std::span(kept_scores))));
   return {};
 }
 

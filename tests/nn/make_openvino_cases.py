@@ -38,7 +38,8 @@ class Net:
     """Collects inputs with their values, and results."""
 
     def __init__(self):
-        self.inputs, self.results = [], []
+        self.inputs, self.results, self.sinks = [], [], []
+        self.steps = 1  # computes, of which each begins with what the one before it left
 
     def give(self, value):
         value = np.asarray(value)
@@ -52,7 +53,8 @@ class Net:
         self.results += list(node.outputs())[:count]
 
     def write(self, folder):
-        model = ov.Model([opset1.result(output) for output in self.results], [node for node, _ in self.inputs], folder.name)
+        model = ov.Model([opset1.result(output) for output in self.results], self.sinks, [node for node, _ in self.inputs],
+                         folder.name)
         folder.mkdir(parents=True)
         ov.save_model(model, folder / "model.xml", compress_to_fp16=False)
         # What an IR says beside the network.
@@ -63,23 +65,33 @@ class Net:
         (folder / "model.xml").write_text(text)
         core = ov.Core()
         compiled = core.compile_model(core.read_model(folder / "model.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        values = {node.get_friendly_name(): value for node, value in self.inputs}
-        results = compiled([values[i.node.get_friendly_name()] for i in compiled.inputs])
         (folder / "golden").mkdir()
         golden = {"model": "model.xml", "encoding": "openvino", "tool": f"OpenVINO {ov.__version__.split('-')[0]}",
-                  "byte_order": "little", "cases": [{"name": "case0", "inputs": [], "outputs": []}]}
+                  "byte_order": "little", "cases": []}
+        request = compiled.create_infer_request()
+        for step in range(self.steps):
+            values = {node.get_friendly_name(): value * (step + 1) for node, value in self.inputs}
+            results = request.infer([values[i.node.get_friendly_name()] for i in compiled.inputs])
+            golden["cases"].append(self.case_of(folder, step, compiled, values, results))
+        (folder / "golden" / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
+
+    @staticmethod
+    def case_of(folder, step, compiled, values, results):
+        made = {"name": f"case{step}", "inputs": [], "outputs": []}
+        if step > 0:
+            made["continues"] = True
 
         def tensor(side, name, value):
-            file = f"golden/{side}{len(golden['cases'][0][side + 's'])}.bin"
+            file = f"golden/{f'step{step}-' if step else ''}{side}{len(made[side + 's'])}.bin"
             (folder / file).write_bytes(np.ascontiguousarray(value).tobytes())
-            golden["cases"][0][side + "s"].append(
+            made[side + "s"].append(
                 {"name": name, "dtype": DTYPES[str(value.dtype)], "shape": list(value.shape), "file": file})
 
         for i in compiled.inputs:
             tensor("input", i.node.get_friendly_name(), values[i.node.get_friendly_name()])
         for i in range(len(compiled.outputs)):
             tensor("output", "", results[i])
-        (folder / "golden" / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
+        return made
 
 
 @case
@@ -286,9 +298,9 @@ def detection(net):
     boxes = net.give(np.concatenate([low, low + RANDOM.uniform(0.2, 0.4, (1, 9, 2))], 2).astype(np.float32))
     scores = net.give(RANDOM.permutation(27).reshape(1, 3, 9).astype(np.float32) / 27)
     most, overlap, least = np.int64(5), np.float32(0.4), np.float32(0.2)
-    hard = np.float32(0)
-    net.take(opset5.non_max_suppression(boxes, scores, most, overlap, least, hard, "corner", True, "i64"))
-    net.take(opset9.non_max_suppression(boxes, scores, most, overlap, least, hard, "center", True, "i32"))
+    for sigma in (0.0, 0.5):
+        net.take(opset5.non_max_suppression(boxes, scores, most, overlap, least, np.float32(sigma), "corner", True, "i64"))
+        net.take(opset9.non_max_suppression(boxes, scores, most, overlap, least, np.float32(sigma), "center", True, "i32"))
     probabilities, deltas = net.give(uniform(1, 12, 4, 5, low=0)), net.give(uniform(1, 24, 4, 5, low=-0.3, high=0.3))
     attributes = {"base_size": np.uint32(16), "pre_nms_topn": np.uint32(60), "post_nms_topn": np.uint32(12),
                   "nms_thresh": np.float32(0.6), "feat_stride": np.uint32(16),
@@ -328,10 +340,32 @@ def interpolation(net):
 
 
 @case
-def state(net):
-    x = net.give(uniform(1, 3))
-    sum_ = opset6.read_value(opset1.constant(uniform(1, 3)), "sum", "f32", [1, 3])
-    net.take(opset6.assign(opset1.add(sum_, x), "sum"))
+def variables(net):
+    net.steps = 3
+    x, n = net.give(uniform(1, 3)), net.give(RANDOM.integers(1, 5, (2,)).astype(np.int32))
+
+    def keep(old, new, assign):
+        net.take(old)
+        net.take(new)
+        net.sinks.append(assign(new, old.get_attributes()["variable_id"]))
+
+    def variable(name, kind, shape, *first):
+        return opset6.read_value(*first, name, kind, ov.PartialShape(shape))
+
+    constant = opset3.read_value(uniform(1, 3), "old")
+    keep(constant, opset1.add(constant, x), opset3.assign)
+    computed = variable("computed", ov.Type.f32, [1, 3], opset1.multiply(x, np.float32(2)))
+    keep(computed, opset1.subtract(computed, np.float32(1)), opset6.assign)
+    zero = variable("zero", ov.Type.i32, [2])
+    keep(zero, opset1.add(opset1.multiply(zero, np.int32(3)), n), opset6.assign)
+    # What another one held before this compute.
+    before = variable("before", ov.Type.f32, [1, 3], uniform(1, 3))
+    net.take(before)
+    net.sinks.append(opset6.assign(constant, "before"))
+    h, c = (variable(name, ov.Type.f32, [1, 2], uniform(1, 2)) for name in "hc")
+    cell = opset4.lstm_cell(x, h, c, uniform(8, 3), uniform(8, 2), uniform(8), 2)
+    net.take(cell)
+    net.sinks += [opset6.assign(opset1.relu(cell.output(i)), name) for i, name in enumerate("hc")]
 
 
 def main():

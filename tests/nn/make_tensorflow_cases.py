@@ -161,7 +161,7 @@ def images(folder):
         size = [9, 5]
         raw = tf.raw_ops
         half, old, corners = {"half_pixel_centers": True}, {}, {"align_corners": True}
-        chosen, best = tf.image.non_max_suppression_with_scores(boxes, scores, 6, 0.5, 0.1)
+        chosen, best = tf.image.non_max_suppression_with_scores(boxes, scores, 6, 0.5, 0.1, soft_nms_sigma=0.3)
         padded = raw.NonMaxSuppressionV4(boxes=boxes, scores=scores, max_output_size=8, iou_threshold=0.3,
                                          score_threshold=0.2, pad_to_max_output_size=True)
         result = {"chosen": chosen, "best": best, "padded": padded[0], "valid": padded[1]}

@@ -392,6 +392,29 @@ TEST(OpenVino, NonMaxSuppressionSortsAndFillsUp) {
   }
 }
 
+// Scores that are no numbers, boxes that are none, and sigmas of any size: choosing ends, with no more boxes than there are.
+TEST(OpenVino, SoftSuppressionEndsWhateverTheNumbers) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(),
+                  kInfinity = std::numeric_limits<float>::infinity();
+  for (const float sigma : {0.5f, 1e-30f, 1e30f, kInfinity, kNan, -1.0f}) {
+    Ir ir;
+    const int boxes = ir.parameter("f32", {1, 4, 4}), scores = ir.parameter("f32", {1, 1, 4});
+    const int nms = ir.layer("NonMaxSuppression", "opset5", "sort_result_descending=\"false\"",
+                             {{boxes},
+                              {scores},
+                              {ir.constant<int64_t>("i64", {}, {100})},
+                              {ir.floats({}, {0.5f})},
+                              {ir.floats({}, {-kInfinity})},
+                              {ir.floats({}, {sigma})}},
+                             {{"I64", {-1, 3}}, {"FP32", {-1, 3}}, {"I64", {1}}});
+    ir.result({nms, 2});
+    EXPECT_RUNS(out, ir,
+                {{0, 0, 1, 1, kNan, 0, 1, kNan, 0, 0, kInfinity, kInfinity, 0, 0, 1, 1},
+                 {kNan, kInfinity, 0.5f, kNan}});
+    EXPECT_LE(out[0][0], 4) << sigma;
+  }
+}
+
 // Two anchors, background and one class: decoded boxes, rows by score within the label, then the end.
 TEST(OpenVino, DetectionOutputDecodesAndChooses) {
   Ir ir;

@@ -383,7 +383,7 @@ DataType element_of(const Question& q, std::string_view rule) {
   if (rule == "second") return q.element(1);
   if (rule == "third") return q.element(2);
   if (rule == "boolean") return DataType::boolean;
-  if (rule == "i64") return DataType::i64;
+  if (rule == "i64" || rule == "selected") return DataType::i64;
   if (rule == "i32") return DataType::i32;
   if (rule == "f32") return DataType::f32;
   if (rule == "quantized") return q.element(2);

@@ -62,18 +62,17 @@ Result<ValueId> optional_scalar(LayerImport& layer, size_t i, ValueId fallback) 
 Result<void> non_max_suppression(LayerImport& layer) {
   static constexpr LayerImport::Word kEncodings[] = {{"corner", "0"}, {"center", "1"}};
   const ValueId boxes = TENON_TRY(layer.need(0)), scores = TENON_TRY(layer.need(1));
-  if (layer.has_input(5)) {
-    const auto sigma = TENON_TRY(layer.constant_reals(5));
-    if (!sigma.empty() && sigma[0] != 0) return LayerImport::unsupported("soft_nms_sigma {}", sigma[0]);
-  }
+  const auto sigma = layer.has_input(5) ? TENON_TRY(layer.constant_reals(5)) : std::vector<float>();
   const std::string encoding = TENON_TRY(layer.word("box_encoding", "corner", kEncodings));
   const ValueId most = TENON_TRY(optional_scalar(layer, 2, TENON_TRY(layer.int_scalar(0))));
   const ValueId overlap = TENON_TRY(optional_scalar(layer, 3, TENON_TRY(layer.real_scalar(0))));
   const ValueId least = TENON_TRY(optional_scalar(layer, 4, TENON_TRY(layer.real_scalar(0))));
-  ValueId selected = TENON_TRY(layer.emit("NonMaxSuppression",
-                                          {boxes, scores, TENON_TRY(layer.as_i64(most)), overlap, least},
-                                          {{"center_point_box", int64_t{encoding == "1"}}}));
-  ValueId values = TENON_TRY(layer.reshape(TENON_TRY(layer.emit("GatherND", {scores, selected})), {-1, 1}));
+  ValueId selected = layer.new_value();
+  const ValueId kept = layer.new_value();
+  TENON_TRY(layer.emit_to(
+      {selected, kept}, "NonMaxSuppression", {boxes, scores, TENON_TRY(layer.as_i64(most)), overlap, least},
+      {{"center_point_box", int64_t{encoding == "1"}}, {"soft_sigma", sigma.empty() ? 0.0f : sigma[0]}}));
+  ValueId values = TENON_TRY(layer.reshape(kept, {-1, 1}));
   if (TENON_TRY(layer.flag("sort_result_descending", true))) {
     const auto sorted = TENON_TRY(best_rows(layer, values, {selected, values}, std::nullopt, true));
     selected = sorted[0];

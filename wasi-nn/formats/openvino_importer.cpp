@@ -109,6 +109,7 @@ class NetImport final : public LayerHost {
       if (net_.layers[i].type == "Parameter") TENON_TRY(builder_.define_input(values_[i][0]));
     }
     TENON_TRY(import_layers());
+    TENON_TRY(finish_variables());
     std::set<std::string> names;
     for (const Layer& layer : net_.layers) {
       if (layer.type != "Result") continue;
@@ -169,6 +170,24 @@ class NetImport final : public LayerHost {
     const auto index = static_cast<size_t>(&layer - net_.layers.data());
     return output < values_[index].size() && read_.contains(values_[index][output]);
   }
+  Result<ValueId> new_variable(const std::string& name, DataType type, const Dims& dims,
+                               Tensor initial) override {
+    if (outer_) return Emitter::unsupported("a variable ('{}') in a body", name);
+    Variable& variable = variables_[name];
+    if (variable.state != kAbsent)
+      return Emitter::invalid("another layer reads the variable '{}' already", name);
+    variable.state = TENON_TRY(initial.defined() ? builder_.add_state(name, std::move(initial))
+                                                 : builder_.add_zero_state(name, type, dims));
+    return variable.state;
+  }
+  Result<void> set_variable(const std::string& name, ValueId next) override {
+    if (outer_) return Emitter::unsupported("a variable ('{}') in a body", name);
+    Variable& variable = variables_[name];
+    if (variable.next != kAbsent)
+      return Emitter::invalid("another layer assigns the variable '{}' already", name);
+    variable.next = next;
+    return {};
+  }
   void remember(ValueId id, QuantizedConstant constant) override {
     quantized_.insert_or_assign(id, std::move(constant));
   }
@@ -180,6 +199,18 @@ class NetImport final : public LayerHost {
  private:
   const std::string& file() const { return shared_.source.file; }
   ValueId value_of(PortRef ref) const { return values_[ref.layer][ref.port]; }
+
+  // What variables become, now that layers of any order have named them.
+  Result<void> finish_variables() {
+    for (const auto& [name, variable] : variables_) {
+      if (variable.state == kAbsent || variable.next == kAbsent) {
+        return fail(ErrorCode::invalid_encoding, "{}: no layer {} the variable '{}'", file(),
+                    variable.state == kAbsent ? "reads" : "assigns", name);
+      }
+      TENON_TRY(builder_.set_next(variable.state, variable.next));
+    }
+    return {};
+  }
 
   // Errors of the builder have a place already.
   std::unexpected<kernels::Error> at(const Layer& layer, kernels::Error error) const {
@@ -349,6 +380,10 @@ class NetImport final : public LayerHost {
   std::vector<std::vector<ValueId>> values_;  // of each layer's output ports
   std::map<ValueId, QuantizedConstant> quantized_;
   std::set<ValueId> read_;  // values that an edge leads from
+  struct Variable {
+    ValueId state = kAbsent, next = kAbsent;
+  };
+  std::map<std::string, Variable> variables_;
 };
 
 ModelSummary summarise(const Model& model) {

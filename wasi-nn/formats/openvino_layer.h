@@ -53,6 +53,12 @@ class LayerHost {
   virtual ValueId operand(const Layer& layer, size_t input) const = 0;
   // Whether an edge leads away from an output port.
   virtual bool is_read(const Layer& layer, size_t output) const = 0;
+  // The model's variables, which stay between computes. A new one begins as `initial`, of its type and dims; or, without
+  // contents, at 0. Gives its value during a compute. invalid_encoding for a second one of the name.
+  virtual Result<ValueId> new_variable(const std::string& name, kernels::DataType type,
+                                       const kernels::Dims& dims, kernels::Tensor initial) = 0;
+  // What a variable is after a compute. invalid_encoding the second time.
+  virtual Result<void> set_variable(const std::string& name, ValueId next) = 0;
   virtual void remember(ValueId id, QuantizedConstant constant) = 0;
   virtual const QuantizedConstant* quantized(ValueId id) const = 0;
 };

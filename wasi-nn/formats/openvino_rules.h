@@ -1,6 +1,6 @@
 // The rules that rows of openvino_ops.def name: element-wise operators, data movement and shapes (openvino_rules.cpp),
-// networks' layers (openvino_network.cpp), recurrent layers and bodies (openvino_loops.cpp), detection
-// (openvino_detection.cpp). Each translates one layer completely.
+// networks' layers (openvino_network.cpp), recurrent layers and bodies (openvino_loops.cpp), variables
+// (openvino_variables.cpp), detection (openvino_detection.cpp). Each translates one layer completely.
 #pragma once
 
 #include "wasi-nn/formats/openvino_layer.h"

@@ -333,8 +333,8 @@ Result<void> crop_and_resize(NodeImport& node) {
   return node.result(channels_back(node, y, format));
 }
 
-// Operands: boxes [n, 4], scores [n], number of results, then thresholds, which the first form has as an attribute; two
-// forms can fill up with zeros.
+// Operands: boxes [n, 4], scores [n], number of results, then thresholds, which the first form has as an attribute; the last
+// can lower scores instead of dropping boxes, and two can fill up with zeros.
 Result<void> non_max_suppression(NodeImport& node) {
   const ValueId boxes = TENON_TRY(node.unsqueeze(node.input(0), {0}));
   const ValueId scores = TENON_TRY(node.unsqueeze(node.input(1), {0, 1}));
@@ -347,12 +347,14 @@ Result<void> non_max_suppression(NodeImport& node) {
   }
   const bool has_scores = node.def().op == "NonMaxSuppressionV5";
   const auto sigma = has_scores ? node.constant_number(5) : std::optional(0.0);
-  if (sigma != 0.0) return NodeImport::unsupported("lowering scores (soft_nms_sigma)");
+  if (!sigma) return NodeImport::unsupported("soft_nms_sigma that depends on data");
   std::vector<ValueId> operands{boxes, scores, most, TENON_TRY(node.cast(overlap, DataType::f32))};
   if (node.input(4) != kAbsent) operands.push_back(TENON_TRY(node.cast(node.input(4), DataType::f32)));
-  const ValueId found = TENON_TRY(node.emit("NonMaxSuppression", std::move(operands)));
+  const auto found = TENON_TRY(node.emit_many("NonMaxSuppression", std::move(operands), 2,
+                                              {{"soft_sigma", static_cast<float>(*sigma)}}));
+  node.declare(found[1], kernels::ValueType::unranked(DataType::f32));
   const ValueId column =
-      TENON_TRY(node.emit("Gather", {found, TENON_TRY(node.int_scalar(2))}, {{"axis", int64_t{1}}}));
+      TENON_TRY(node.emit("Gather", {found[0], TENON_TRY(node.int_scalar(2))}, {{"axis", int64_t{1}}}));
   const ValueId count = TENON_TRY(node.emit("Size", {column}));
   const bool fills = TENON_TRY(node.bool_attr("pad_to_max_output_size", false));
   const auto result = [&](ValueId list) -> Result<void> {
@@ -363,7 +365,7 @@ Result<void> non_max_suppression(NodeImport& node) {
     return node.result(node.emit("Pad", {list, pads}));
   };
   TENON_TRY(result(TENON_TRY(node.cast(column, DataType::i32))));
-  if (has_scores) TENON_TRY(result(TENON_TRY(node.emit("Gather", {node.input(1), column}))));
+  if (has_scores) TENON_TRY(result(found[1]));
   return node.result(node.cast(count, DataType::i32));
 }
 

@@ -56,13 +56,11 @@ class GraphImport : public Session {
   GraphBuilder new_builder() const override { return GraphBuilder(source_.file, source_.limits); }
 
   Result<ValueId> new_state(std::string name, Tensor initial) override {
-    TENON_TRY(count_state(initial.bytes().size()));
     return builder_.add_state(std::move(name), std::move(initial));
   }
 
   Result<ValueId> new_zero_state(std::string name, const Dims& dims) override {
-    TENON_TRY(count_state(TENON_TRY(kernels::byte_size(DataType::f32, dims))));
-    return builder_.add_state(std::move(name), TENON_TRY(Tensor::allocate(DataType::f32, dims)));
+    return builder_.add_zero_state(std::move(name), DataType::f32, dims);
   }
 
  private:
@@ -82,12 +80,6 @@ class GraphImport : public Session {
     if (graph < 1 || static_cast<size_t>(graph) >= model_.subgraphs.size())
       return fail(ErrorCode::invalid_encoding, "graph {} of {}", graph, model_.subgraphs.size());
     return new_scope(static_cast<size_t>(graph));
-  }
-
-  Result<void> count_state(size_t bytes) {
-    state_bytes_ += bytes;
-    if (state_bytes_ <= source_.limits.max_tensor_bytes) return {};
-    return fail(ErrorCode::too_large, "states of {} bytes", state_bytes_);
   }
 
   // Graphs may name each other, themselves included, and more than once.
@@ -231,7 +223,7 @@ class GraphImport : public Session {
   ModelSummary& summary_;
   GraphBuilder builder_;  // of the outermost graph
   uint32_t depth_ = 0;
-  uint64_t work_ = 0, state_bytes_ = 0;
+  uint64_t work_ = 0;
 };
 
 }  // namespace
