@@ -87,6 +87,24 @@ const Row* find_row(std::span<const Row> rows, u64 offset) {
 
 const CodeFunction* CodeObject::function_at(u64 offset) const { return find_row(view_.functions, offset); }
 
+// Instructions that neither trap nor call have no rows of their own, and an interruption may come at any: there the nearest
+// row before it that is of the same function stands, else the nearest behind it, else the beginning of the function's body.
+u64 CodeObject::instruction_at(u64 offset, const CodeFunction& code, FuncIdx func) const {
+  auto row_from = [&](u64 o) {
+    return std::ranges::lower_bound(view_.lines, o, {}, [](const CodeLine& l) { return u64{l.pc}; });
+  };
+  const auto begin = row_from(code.begin), at = row_from(offset + 1), end = row_from(code.end);
+  if (at != begin && std::prev(at)->wasm_offset != 0) return std::prev(at)->wasm_offset;
+  const Function& function = module_.functions[func.value];
+  auto inside = [&](const CodeLine& l) {
+    return l.wasm_offset >= function.offset && l.wasm_offset - function.offset < function.body.size();
+  };
+  for (auto row = at; row != begin;)
+    if (inside(*--row)) return row->wasm_offset;
+  const auto behind = std::find_if(at, end, inside);
+  return behind != end ? behind->wasm_offset : function.offset;
+}
+
 void CodeObject::append_frames(u64 pc, std::vector<TraceFrame>& out) const {
   const u64 offset = pc - reinterpret_cast<u64>(base_);
   const CodeFunction* f = function_at(offset);
@@ -103,10 +121,7 @@ void CodeObject::append_frames(u64 pc, std::vector<TraceFrame>& out) const {
     out.push_back(frame);
     frame.function = FuncIdx{call->func};
   }
-  const auto lines = view_.lines;
-  auto line =
-      std::upper_bound(lines.begin(), lines.end(), offset, [](u64 o, const CodeLine& l) { return o < l.pc; });
-  frame.offset = line != lines.begin() && (--line)->pc >= f->begin ? line->wasm_offset : 0;
+  frame.offset = instruction_at(offset, *f, frame.function);
   out.push_back(frame);
   std::reverse(out.begin() + static_cast<std::ptrdiff_t>(first), out.end());
 }

@@ -50,6 +50,8 @@ class CodeObject {
   explicit CodeObject(const Module& module) : module_(module) {}
   void announce();
   const CodeFunction* function_at(u64 offset) const;
+  // Where in the Wasm module the code at `offset` comes from: `func`, which is `code` or inlined into it.
+  u64 instruction_at(u64 offset, const CodeFunction& code, FuncIdx func) const;
 
   const Module& module_;
   std::vector<u8> owned_;              // of load()

@@ -62,6 +62,7 @@ TEST_P(Interrupts, EndTheLoopAndTheStore) {
   EXPECT_EQ(stopped.status, Status::trap);
   EXPECT_EQ(stopped.trap, TrapCode::interrupted);
   if (guest_.store().poisoned()) EXPECT_FALSE(stopped.trace.empty());
+  EXPECT_THAT(stopped.offsets, testing::Each(testing::Ne(0u))) << "every frame has a place";
   guest_.store().clear_interrupt();
   const Outcome next = guest_.call("fine");
   if (guest_.store().poisoned())
