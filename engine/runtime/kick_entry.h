@@ -1,4 +1,4 @@
-// The part of Kick that every call of a host runs, for the one file that makes these calls.
+// The part of Kick that every call of a host runs, for what makes these calls (store_impl.h).
 #pragma once
 #include "engine/runtime/kick.h"
 #include "engine/runtime/this_thread.h"

@@ -9,7 +9,6 @@
 #include <cstring>
 
 #include "engine/runtime/helpers.h"
-#include "engine/runtime/kick_entry.h"
 #include "engine/runtime/store_impl.h"
 #include "engine/runtime/this_thread.h"
 
@@ -61,37 +60,11 @@ class AlternateStack {
   stack_t stack_{};
 };
 
-[[gnu::noinline]] void make_alternate_stack() {
-  static thread_local const AlternateStack stack;
-  ThisThread::has_alternate_stack();
-}
-
 }  // namespace
 
-void Store::Impl::enter_outermost(Store& store, const Impl& impl) {
-  const ThisThread& thread = ThisThread::get();
-  store.kick_.enter();
-  if (impl.compiler && !thread.alternate_stack) [[unlikely]]
-    make_alternate_stack();
-  auto* const here = static_cast<u8*>(__builtin_frame_address(0));
-  const u64 own_frames = 1024;  // of the callers that hold references in arguments and locals
-  store.context_.native_base = here + own_frames;
-  const u64 at = reinterpret_cast<u64>(here);
-  store.context_.stack_limit =
-      std::max(here - std::min(at, store.limits_.native_stack_bytes), thread.stack_end);
-}
-
-void Store::Impl::leave_outermost(Store& store) {
-  store.context_.native_base = nullptr;
-  store.kick_.leave();
-}
-
-Store::Impl::Activation::Activation(Store& store) : store_(store) {
-  if (store_.impl_->depth++ == 0) enter_outermost(store_, *store_.impl_);
-}
-
-Store::Impl::Activation::~Activation() {
-  if (--store_.impl_->depth == 0) leave_outermost(store_);
+void Store::Impl::make_alternate_stack() {
+  static thread_local const AlternateStack stack;
+  ThisThread::has_alternate_stack();
 }
 
 Store::Store(std::shared_ptr<Engine> engine, StoreLimits limits)
@@ -206,14 +179,8 @@ Status Store::Impl::refuse_call(Store& store) {
                          : TrapCode::stack_exhausted);
 }
 
-// As Activation does, by hand, since hosts count the nanoseconds.
-Status Store::call(FuncRef* func, Slot* slots) try {
-  Impl& impl = *impl_;
-  if (impl.depth++ == 0) {
-    Impl::enter_outermost(*this, impl);
-    trap_.clear();
-    context_.exception = kNullRef;
-  }
+Status Store::call(FuncRef* func, Slot* slots) {
+  const Impl::Activation activation(*this);
   Status status;
   if (poisoned() || __atomic_load_n(&context_.interrupt, __ATOMIC_RELAXED) ||
       static_cast<u8*>(__builtin_frame_address(0)) < context_.stack_limit) [[unlikely]]
@@ -221,12 +188,8 @@ Status Store::call(FuncRef* func, Slot* slots) try {
   else
     status = func->array_entry(func, slots);
   if (status == Status::tail_call) [[unlikely]]
-    status = finish_tail_calls(slots);
-  if (--impl.depth == 0) Impl::leave_outermost(*this);
+    return finish_tail_calls(slots);
   return status;
-} catch (...) {
-  if (--impl_->depth == 0) Impl::leave_outermost(*this);
-  throw;
 }
 
 Status Store::finish_tail_calls(Slot* results) {

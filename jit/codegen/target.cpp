@@ -14,6 +14,7 @@
 #include <llvm/Support/CommandLine.h>
 #include <llvm/Support/SmallVectorMemoryBuffer.h>
 #include <llvm/Support/TargetSelect.h>
+#include <llvm/Support/VirtualFileSystem.h>
 #include <llvm/TargetParser/Host.h>
 
 #include "engine/once.h"
@@ -131,7 +132,9 @@ void Target::optimise(llvm::Module& module) {
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager components;
   llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(machine_.get());
+  // Passes read no files: an empty file system of their own, where LLVM's would be shared by all threads.
+  llvm::PassBuilder builder(machine_.get(), {}, std::nullopt, nullptr,
+                            llvm::makeIntrusiveRefCnt<llvm::vfs::InMemoryFileSystem>());
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(components);
   builder.registerFunctionAnalyses(functions);

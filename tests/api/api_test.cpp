@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <functional>
 #include <stdexcept>
 #include <thread>
 
@@ -15,6 +16,7 @@
 namespace {
 
 using namespace tenon;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -173,6 +175,34 @@ TEST_F(ApiTest, TrapsCarryCodeMessageAndBacktrace) {
   EXPECT_EQ(view(frames[1].function), "outer");
   EXPECT_GT(frames[1].module_offset, frames[0].module_offset);
   EXPECT_EQ((*f)(1).value(), 2) << "the instance goes on";
+}
+
+// A host may turn a trap down and go on: what comes next is told with its own frames only.
+TEST_F(ApiTest, EachErrorHasItsOwnBacktrace) {
+  std::function<bool()> works;
+  ASSERT_TRUE(linker.func("host", "ignore", [&works] { EXPECT_FALSE(works()); }));
+  const Instance i = load(R"((module (import "host" "ignore" (func $ignore)) (tag $e)
+    (func $deep (export "deep") (call $trap)) (func $trap unreachable)
+    (func $throw (export "throw") (throw $e))
+    (func $after (export "after") (call $ignore) (throw $e))
+    (func (export "fine"))))");
+  works = [&i] { return static_cast<bool>((*i.get<void()>("deep"))()); };
+  const auto frames_of = [&](const char* name) {
+    std::vector<std::string> names;
+    auto failed = (*i.get<void()>(name))();
+    EXPECT_FALSE(failed) << name;
+    if (!failed)
+      for (const tenon_frame_t& f : failed.error().backtrace()) names.emplace_back(view(f.function));
+    return names;
+  };
+  EXPECT_THAT(frames_of("deep"), ElementsAre("trap", "deep"));
+  EXPECT_TRUE((*i.get<void()>("fine"))());
+  EXPECT_THAT(frames_of("throw"), ElementsAre("throw"));
+  EXPECT_THAT(frames_of("deep"), ElementsAre("trap", "deep"));
+  EXPECT_THAT(frames_of("throw"), ElementsAre("throw"));
+  EXPECT_THAT(frames_of("after").back(), "after");
+  EXPECT_THAT(frames_of("throw"), ElementsAre("throw"))
+      << "nothing is left of a trap that the host turned down";
 }
 
 TEST_F(ApiTest, HostFunctionsAreLambdas) {

@@ -42,6 +42,11 @@ class Interrupts : public testing::TestWithParam<const char*> {
     o.jit.notice = [](const std::string&) {};
     return o;
   }
+#ifdef TENON_THREAD_SANITIZER
+  void SetUp() override {
+    GTEST_SKIP() << "ThreadSanitizer holds back the signals that interrupt compiled code";
+  }
+#endif
   Interrupts() : guest_((imports_.define(kNop, nullptr), loops()), options(), &imports_) {}
   // Calls an export and interrupts it a little later.
   Outcome interrupt(std::string_view name) {
