@@ -234,6 +234,7 @@ FlatNode* Lowering::swish_of(std::int32_t end, Group& group) {
 bool Lowering::append_post_op(Group& group, const FlatNode& next, std::int32_t end) {
   if (value(next.out[0]).operand.type != DataType::f32) return false;
   const auto kind = family(next.node->op);
+  if (next.node->op == Op::Exp) return false;  // oneDNN's post-op makes NaN infinite
   if (kind == "unary" || kind == "clip") {
     const auto ops = eltwise_post_ops(*next.node, operands_of(next));
     // oneDNN 2.6 computes two of one function with the parameters of the first.

@@ -2,6 +2,7 @@
 #include "kernels/dnnl/primitives.h"
 
 #include "kernels/dnnl/internal.h"
+#include "kernels/element.h"
 
 namespace tenon::kernels {
 namespace onednn {
@@ -197,16 +198,42 @@ bool is_transcendental(Op op) {
   }
 }
 
+// oneDNN's exponential of NaN is infinite. Operand and result lie in one layout.
+class ExactExponential final : public Kernel {
+ public:
+  ExactExponential(std::unique_ptr<Kernel> exponential, std::size_t bytes)
+      : exponential_(std::move(exponential)), count_(static_cast<std::int64_t>(bytes / sizeof(float))) {
+    implementation = exponential_->implementation;
+    scratch_bytes = exponential_->scratch_bytes;
+  }
+  std::unique_ptr<KernelState> make_state() const override { return exponential_->make_state(); }
+  Result<void> run(const KernelCall& call) const override {
+    TENON_TRY(exponential_->run(call));
+    const In<float> in{call.in[0]};
+    const Out<float> out{call.out[0]};
+    for (std::int64_t i = 0; i < count_; ++i) {
+      if (in[i] != in[i]) out.set(i, in[i]);
+    }
+    return {};
+  }
+
+ private:
+  std::unique_ptr<Kernel> exponential_;
+  std::int64_t count_;
+};
+
 std::unique_ptr<Kernel> eltwise_kernel(const PostOp& op, const dnnl::memory::desc& desc, int threads) {
   return guarded(threads, [&]() -> std::unique_ptr<Kernel> {
     dnnl::primitive_attr attr;
     attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const auto pd = compat::eltwise(onednn::cpu_engine(), op.algorithm, desc, op.alpha, op.beta, attr);
     if (onednn::is_reference(pd.impl_info_str())) return nullptr;
-    return std::make_unique<onednn::PrimitiveKernel>(
+    auto kernel = std::make_unique<onednn::PrimitiveKernel>(
         dnnl::eltwise_forward(pd), std::vector<onednn::PrimitiveKernel::Argument>{{DNNL_ARG_SRC, desc}},
         std::vector<onednn::PrimitiveKernel::Argument>{{DNNL_ARG_DST, desc}}, pd.scratchpad_desc(),
         pd.impl_info_str());
+    if (op.algorithm != dnnl::algorithm::eltwise_exp) return kernel;
+    return std::make_unique<ExactExponential>(std::move(kernel), desc_bytes(desc));
   });
 }
 

@@ -203,25 +203,30 @@ std::unique_ptr<Kernel> weighted(std::vector<AxisPlan> plans, std::vector<std::v
 // Only moves elements.
 template <class T>
 std::unique_ptr<Kernel> picked(std::vector<AxisPlan> plans, std::vector<std::vector<bool>> outside,
-                               float extrapolation, std::int64_t in_count, std::int64_t count, int threads) {
+                               float extrapolation, std::int64_t count, int threads) {
   return kernel_of("tenon resize nearest", [=](const KernelCall& call) -> Result<void> {
     constexpr auto kSize = static_cast<std::int64_t>(sizeof(T));
-    std::vector<std::byte> values(static_cast<std::size_t>(in_count * kSize)), next;
-    if (in_count > 0) std::memcpy(values.data(), call.in[0], values.size());
-    for (const auto& p : plans) {
-      next.resize(static_cast<std::size_t>(p.outer * p.out * p.inner * kSize));
+    if (plans.empty() && count > 0)
+      std::memcpy(call.out[0], call.in[0], static_cast<std::size_t>(count * kSize));
+    std::vector<std::byte> values;  // between two axes
+    const std::byte* from = call.in[0];
+    for (std::size_t k = 0; k < plans.size(); ++k) {
+      const auto& p = plans[k];
       const auto run = p.inner * kSize;
-      parallel_for(
-          threads, p.outer * p.out, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(run, 1)),
-          [&](std::int64_t begin, std::int64_t end) {
-            for (auto row = begin; row < end; ++row) {
-              const auto from = row / p.out * p.in + p.index[static_cast<std::size_t>(row % p.out)];
-              std::memcpy(next.data() + row * run, values.data() + from * run, static_cast<std::size_t>(run));
-            }
-          });
-      std::swap(values, next);
+      std::vector<std::byte> next;
+      if (k + 1 < plans.size()) next.resize(static_cast<std::size_t>(p.outer * p.out * run));
+      auto* to = k + 1 < plans.size() ? next.data() : call.out[0];
+      parallel_for(threads, p.outer * p.out,
+                   std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(run, 1)),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (auto row = begin; row < end; ++row) {
+                       const auto at = row / p.out * p.in + p.index[static_cast<std::size_t>(row % p.out)];
+                       std::memcpy(to + row * run, from + at * run, static_cast<std::size_t>(run));
+                     }
+                   });
+      values = std::move(next);
+      from = values.data();
     }
-    if (count > 0) std::memcpy(call.out[0], values.data(), static_cast<std::size_t>(count * kSize));
     extrapolate<T>(outside, extrapolation, call.out[0], count);
     return {};
   });
@@ -245,7 +250,7 @@ KernelResult fast::resize(const LowerContext& c) {
   std::unique_ptr<Kernel> kernel;
   dispatch(RawTypes{}, c.inputs[0].type, [&]<class T>() {
     if (mode.interpolation == "nearest") {
-      kernel = picked<T>(std::move(plans), std::move(outside), extrapolation, in_count, count, c.threads);
+      kernel = picked<T>(std::move(plans), std::move(outside), extrapolation, count, c.threads);
     } else if constexpr (!std::is_same_v<T, bool_t>) {
       kernel = weighted<T>(std::move(plans), std::move(outside), extrapolation, in_count, count, c.threads);
     }
