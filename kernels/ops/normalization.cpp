@@ -18,9 +18,9 @@ void softmax_line(In<T> in, Out<T> out, std::int64_t n, std::int64_t stride, boo
   double sum = 0;
   if (logarithm) {
     for (std::int64_t i = 0; i < n; ++i) sum += std::exp(static_cast<C>(in[i * stride]) - high);
-    const C shift = high + static_cast<C>(std::log(sum));
+    const C rest = static_cast<C>(std::log(sum));  // not added to `high`, where it would lose digits
     for (std::int64_t i = 0; i < n; ++i)
-      out.set(i * stride, static_cast<T>(static_cast<C>(in[i * stride]) - shift));
+      out.set(i * stride, static_cast<T>(static_cast<C>(in[i * stride]) - high - rest));
     return;
   }
   // In and out may be the caller's memory, which can change meanwhile: exponentials are kept in the output.

@@ -27,14 +27,20 @@ bool agree(double a, double b) {
   return std::abs(a - b) <= 1e-2 * std::max({std::abs(a), std::abs(b), 1e-2});
 }
 
-void expect_agreement(Op op, DataType type, std::int64_t count) {
+// With `fused` (f32 of count x 16 only) the function follows a convolution by ones, each channel alone.
+void expect_agreement(Op op, DataType type, std::int64_t count, bool fused = false) {
   GraphBuilder b("special");
-  const std::vector<ValueId> in{*b.input("x", ValueType::tensor(type, {count}))}, out{b.add_value("y")};
+  const Dims dims = fused ? Dims{1, 16, count, 1} : Dims{count};
+  std::vector<ValueId> in{*b.input("x", ValueType::tensor(type, dims))}, out{b.add_value("y")};
+  if (fused) {
+    const auto ones = *b.constant("w", tensor<float>({16, 1, 1, 1}, std::vector<float>(16, 1)));
+    in[0] = *b.node(Op::Conv, {in[0], ones}, {{"group", std::int64_t{16}}});
+  }
   ASSERT_TRUE(b.add_node(op, in, out, {}, {}));
   ASSERT_TRUE(b.add_output(out[0], "y"));
   const auto graph = *std::move(b).finish();
-  auto x = *Tensor::allocate(type, {count});
-  for (std::int64_t i = 0; i < count; ++i)
+  auto x = *Tensor::allocate(type, dims);
+  for (std::int64_t i = 0; i < x.count(); ++i)
     set_number(type, x.mutable_data(), i, kSpecial[static_cast<std::size_t>(i) % kSpecial.size()]);
   CompileOptions reference;
   reference.reference = true;
@@ -60,6 +66,27 @@ TEST(SpecialValues, ElementWiseFunctions) {
       for (const std::int64_t count : {9, 90}) expect_agreement(op, type, count);
     }
   }
+}
+
+TEST(SpecialValues, FunctionsFusedIntoConvolutions) {
+  for (int i = 0; i < static_cast<int>(Op::kCount); ++i) {
+    const auto op = static_cast<Op>(i);
+    // oneDNN's post-ops of these are vector maxima, which turn NaN into the bound (docs/design/0002-nn.md).
+    if (op == Op::Relu || op == Op::HardSigmoid) continue;
+    if (family(op) == "unary" && accepts(op, DataType::f32)) expect_agreement(op, DataType::f32, 18, true);
+  }
+}
+
+TEST(SpecialValues, LogSoftmaxKeepsDigitsOfLargeOperands) {
+  GraphBuilder b("logarithms");
+  const auto x = *b.input("x", f32_type({1, 3}));
+  ASSERT_TRUE(b.add_output(*b.node(Op::LogSoftmax, {x}, {{"axis", std::int64_t{1}}}), "y"));
+  const auto got = run(*std::move(b).finish(), {tensor<float>({1, 3}, {4000, 4001, 3900})});
+  ASSERT_TRUE(got) << got.error().message;
+  const auto y = values_of<float>((*got)[0].tensor);
+  const double rest = std::log1p(std::exp(-1.0));
+  EXPECT_NEAR(y[0], -1 - rest, 1e-6);
+  EXPECT_NEAR(y[1], -rest, 1e-6);
 }
 
 }  // namespace
