@@ -1,6 +1,4 @@
-// Operators whose result's size depends on data: NonZero, Compress, Unique, NonMaxSuppression. They work on
-// values.
-#include <cmath>
+// Operators whose result's size depends on data: NonZero, Compress, Unique. They work on values.
 #include <numeric>
 
 #include "kernels/interpreter.h"
@@ -161,167 +159,13 @@ Result<void> unique(ValueCall& call) {
   return {};
 }
 
-struct Box {
-  float low[2], high[2];
-  static Box of(In<float> p, std::int64_t at, bool center) {
-    Box box{};
-    for (int d = 0; d < 2; ++d) {
-      // Corners come as y, x, y, x in any order; centres as x, y, width, height.
-      const float a = p[at + d], b = p[at + 2 + d];
-      box.low[d] = center ? a - b / 2 : std::min(a, b);
-      box.high[d] = center ? a + b / 2 : std::max(a, b);
-    }
-    return box;
-  }
-  float area() const { return (high[0] - low[0]) * (high[1] - low[1]); }
-  float overlap(const Box& o) const {
-    float common = 1;
-    for (int d = 0; d < 2; ++d)
-      common *= std::max(0.0f, std::min(high[d], o.high[d]) - std::max(low[d], o.low[d]));
-    const float all = area() + o.area() - common;
-    return all <= 0 ? 0 : common / all;
-  }
-};
-
-// The boxes of one image with the scores of one class, and what decides between them.
-struct Candidates {
-  In<float> corners, scores;  // [count, 4], [count]
-  std::int64_t count;
-  bool center;
-  std::int64_t most;
-  float overlap, sigma;  // sigma 0: boxes that overlap are dropped; else their scores fall
-  std::optional<float> least;
-
-  struct Chosen {
-    std::int64_t place;
-    float score;
-  };
-
-  Box box(std::int64_t i) const { return Box::of(corners, i * 4, center); }
-  bool is_above(float score) const { return !least || score > *least; }
-  // NaN counts as the lowest score: the order must be total.
-  static bool is_better(const Chosen& a, const Chosen& b) {
-    const auto rank = [](float x) { return x == x ? x : -std::numeric_limits<float>::infinity(); };
-    return rank(a.score) != rank(b.score) ? rank(a.score) > rank(b.score) : a.place < b.place;
-  }
-  std::vector<Chosen> sorted() const {
-    std::vector<Chosen> order;
-    for (std::int64_t i = 0; i < count; ++i) {
-      if (is_above(scores[i])) order.push_back({i, scores[i]});
-    }
-    std::sort(order.begin(), order.end(), is_better);
-    return order;
-  }
-
-  Result<std::vector<Chosen>> choose(ValueCall& call) const {
-    std::vector<Chosen> chosen;
-    std::vector<Box> kept;
-    for (const Chosen& one : sorted()) {
-      if (static_cast<std::int64_t>(kept.size()) >= most) break;
-      TENON_TRY(call.interpreter.check_interrupt());
-      const Box own = box(one.place);
-      if (std::any_of(kept.begin(), kept.end(), [&](const Box& k) { return own.overlap(k) > overlap; }))
-        continue;
-      kept.push_back(own);
-      chosen.push_back(one);
-    }
-    return chosen;
-  }
-
-  // Soft-NMS as TensorFlow's NonMaxSuppressionV5 and OpenVINO's NonMaxSuppression-5 have it: a score falls by
-  // exp(-overlap² / 2 sigma) for each better box, however much both overlap, and the box waits for its new turn.
-  Result<std::vector<Chosen>> choose_softly(ValueCall& call) const {
-    struct Waiting {
-      Chosen one;
-      std::size_t seen;  // chosen boxes that its score knows of
-    };
-    const auto is_worse = [](const Waiting& a, const Waiting& b) { return is_better(b.one, a.one); };
-    std::vector<Waiting> queue;
-    for (const Chosen& one : sorted()) queue.push_back({one, 0});  // sorted: a heap
-    std::vector<Chosen> chosen;
-    std::vector<Box> kept;
-    while (!queue.empty() && static_cast<std::int64_t>(kept.size()) < most) {
-      TENON_TRY(call.interpreter.check_interrupt());
-      std::pop_heap(queue.begin(), queue.end(), is_worse);
-      Waiting next = queue.back();
-      queue.pop_back();
-      const Box own = box(next.one.place);
-      const float before = next.one.score;
-      const bool is_news = next.seen < kept.size();
-      for (std::size_t k = kept.size(); k-- > next.seen && is_above(next.one.score);) {
-        const float common = own.overlap(kept[k]);
-        next.one.score *= std::exp(-0.5f / sigma * common * common);
-      }
-      next.seen = kept.size();
-      if (!is_news || next.one.score == before) {
-        kept.push_back(own);
-        chosen.push_back(next.one);
-      } else if (is_above(next.one.score)) {
-        queue.push_back(next);
-        std::push_heap(queue.begin(), queue.end(), is_worse);
-      }
-    }
-    return chosen;
-  }
-};
-
-Result<void> non_max_suppression(ValueCall& call) {
-  const auto& boxes = call.in[0]->tensor;
-  const auto& scores = call.in[1]->tensor;
-  if (boxes.type() != DataType::f32 || scores.type() != DataType::f32 || boxes.dims().size() != 3 ||
-      scores.dims().size() != 3 || boxes.dims()[2] != 4 || boxes.dims()[0] != scores.dims()[0] ||
-      boxes.dims()[1] != scores.dims()[2]) {
-    return fail(ErrorCode::invalid_argument, "boxes {} and scores {}", to_string(boxes.dims()),
-                to_string(scores.dims()));
-  }
-  const auto scalar = [&](std::size_t i) -> std::optional<double> {
-    if (call.in.size() <= i || call.in[i] == nullptr || call.in[i]->tensor.count() != 1) return std::nullopt;
-    return get_number(call.in[i]->tensor.type(), call.in[i]->tensor.data(), 0);
-  };
-  const auto count = boxes.dims()[1], classes = scores.dims()[1];
-  const auto most = scalar(2).value_or(0);
-  const auto least = scalar(4);
-  Candidates candidates{
-      .corners = In<float>{boxes.data()},
-      .scores = In<float>{scores.data()},
-      .count = count,
-      .center = call.node.integer("center_point_box") != 0,
-      .most = static_cast<std::int64_t>(most > 0 ? std::min(most, 1e15) : 0),
-      .overlap = static_cast<float>(scalar(3).value_or(0)),
-      .sigma = call.node.real("soft_sigma"),
-      .least = least ? std::optional(static_cast<float>(*least)) : std::nullopt,
-  };
-  std::vector<std::int64_t> out;
-  std::vector<float> kept_scores;
-  for (std::int64_t n = 0; n < scores.dims()[0]; ++n) {
-    candidates.corners = In<float>{boxes.data() + static_cast<std::size_t>(n * count * 4) * sizeof(float)};
-    for (std::int64_t c = 0; c < classes; ++c) {
-      TENON_TRY(call.interpreter.check_interrupt());
-      const auto first = static_cast<std::size_t>((n * classes + c) * count);
-      candidates.scores = In<float>{scores.data() + first * sizeof(float)};
-      const auto chosen =
-          TENON_TRY(candidates.sigma > 0 ? candidates.choose_softly(call) : candidates.choose(call));
-      for (const auto& one : chosen) {
-        out.insert(out.end(), {n, c, one.place});
-        kept_scores.push_back(one.score);
-      }
-    }
-  }
-  const auto rows = static_cast<std::int64_t>(kept_scores.size());
-  call.out[0] = Value::of(TENON_TRY(integers({rows, 3}, out)));
-  if (call.out.size() > 1)
-    call.out[1] = Value::of(TENON_TRY(Tensor::of<float>(DataType::f32, {rows}, std::span(kept_scores))));
-  return {};
-}
-
 }  // namespace
 
 KernelResult fast::selection(const LowerContext& c) {
   switch (c.node.op) {
     case Op::NonZero: return value_kernel_of("tenon selection", non_zero);
     case Op::Compress: return value_kernel_of("tenon selection", compress);
-    case Op::Unique: return value_kernel_of("tenon selection", unique);
-    default: return value_kernel_of("tenon selection", non_max_suppression);
+    default: return value_kernel_of("tenon selection", unique);
   }
 }
 

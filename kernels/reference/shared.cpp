@@ -31,6 +31,7 @@ KernelResult selection(const LowerContext& c) { return fast::selection(c); }
 KernelResult sequence(const LowerContext& c) { return fast::sequence(c); }
 KernelResult shape_of(const LowerContext& c) { return fast::shape_of(c); }
 KernelResult signal(const LowerContext& c) { return fast::signal(c); }
+KernelResult suppression(const LowerContext& c) { return fast::suppression(c); }
 KernelResult text(const LowerContext& c) { return fast::text(c); }
 KernelResult view(const LowerContext& c) { return fast::view(c); }
 KernelResult where(const LowerContext& c) { return fast::where(c); }

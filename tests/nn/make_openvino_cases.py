@@ -312,6 +312,21 @@ def detection(net):
 
 
 @case
+def suppression(net):
+    low = RANDOM.uniform(0, 3, (2, 9, 2))
+    boxes = net.give(np.concatenate([low, low + RANDOM.uniform(1, 2, (2, 9, 2))], 2).astype(np.float32))
+    scores = net.give((RANDOM.permutation(54).reshape(2, 3, 9) / 54).astype(np.float32))
+    least = np.float32(0.2)
+    sorts = (("score", False, "i64"), ("score", True, "i32"), ("classid", True, "i32"), ("classid", False, "i64"), ("none", False, "i64"))
+    for i, how in enumerate(sorts):
+        limits = (least, 4, 5, 1) if i % 2 else (least, -1, -1, -1)
+        pixels = i % 3 == 1
+        net.take(opset8.matrix_nms(boxes, scores, *how, *limits, "gaussian" if i in (0, 1) else "linear", 1.5, 0.25, not pixels))
+        net.take(opset9.multiclass_nms(boxes, scores, None, *how, 0.3 if i in (1, 2) else 0.6, *limits, 1.0 if i in (1, 2) else 0.9,
+                                       not pixels))
+
+
+@case
 def greedy(net):
     net.take(opset1.ctc_greedy_decoder(net.give(uniform(7, 2, 4)), np.ones((7, 2), np.float32), True))
     net.take(opset6.ctc_greedy_decoder_seq_len(net.give(uniform(2, 9, 3)), np.array([9, 5], np.int32), np.int32(0), True))

@@ -415,6 +415,49 @@ TEST(OpenVino, SoftSuppressionEndsWhateverTheNumbers) {
   }
 }
 
+// The same for several classes, with limits and classes that do not exist.
+TEST(OpenVino, SuppressionOfClassesEndsWhateverTheNumbers) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN(),
+                  kInfinity = std::numeric_limits<float>::infinity();
+  for (const char* type : {"MatrixNms", "MulticlassNms"}) {
+    for (const char* more :
+         {"background_class=\"-9\" nms_eta=\"nan\" gaussian_sigma=\"nan\"",
+          "nms_top_k=\"0\" background_class=\"9223372036854775807\"", "keep_top_k=\"0\" nms_eta=\"-1\"",
+          "score_threshold=\"nan\"", "keep_top_k=\"9223372036854775807\" nms_top_k=\"-9223372036854775808\"",
+          "decay_function=\"gaussian\" gaussian_sigma=\"-inf\" post_threshold=\"-inf\""}) {
+      Ir ir;
+      const int boxes = ir.parameter("f32", {2, 2, 4}), scores = ir.parameter("f32", {2, 1, 2});
+      const int nms =
+          ir.layer(type, "opset8",
+                   fmt::format("{} {} sort_result_type=\"classid\"", more,
+                               std::string_view(more).starts_with("score") ? "" : "score_threshold=\"-inf\""),
+                   {{boxes}, {scores}}, {{"FP32", {-1, 6}}, {"I64", {-1, 1}}, {"I64", {2}}});
+      ir.result({nms, 0});
+      ir.result({nms, 2});
+      EXPECT_RUNS(out, ir,
+                  {{0, 0, 1, 1, kNan, 0, 1, kNan, 0, 0, kInfinity, kInfinity, 1, 1, 0, 0},
+                   {kNan, kInfinity, 0.5f, -kInfinity}});
+      EXPECT_LE(out[0].size(), 24u) << more;
+      EXPECT_EQ(out[1].size(), 2u) << more;
+      EXPECT_EQ(out[0].size() / 6, out[1][0] + out[1][1]) << more;
+    }
+  }
+}
+
+TEST(OpenVino, SuppressionOfClassesSaysWhatItLacks) {
+  Ir ir;
+  const int boxes = ir.parameter("f32", {1, 2, 4}), scores = ir.parameter("f32", {1, 2}),
+            counts = ir.parameter("i64", {1});
+  ir.result({ir.layer("MulticlassNms", "opset9", "", {{boxes}, {scores}, {counts}}, {{"FP32", {-1, 6}}})});
+  EXPECT_THAT(error_of({ir.xml(), ir.weights}).message, HasSubstr("boxes of each class (roisnum)"));
+  Ir wrong;
+  const int five = wrong.parameter("f32", {1, 2, 5}), one = wrong.parameter("f32", {1, 1, 2});
+  wrong.result({wrong.layer("MatrixNms", "opset8", "", {{five}, {one}}, {{"FP32", {-1, 6}}})});
+  const auto result = run(wrong, {std::vector<float>(10), {1, 2}});
+  ASSERT_FALSE(result);
+  EXPECT_THAT(result.error().message, HasSubstr("boxes [1,2,5] and scores [1,1,2]"));
+}
+
 // Two anchors, background and one class: decoded boxes, rows by score within the label, then the end.
 TEST(OpenVino, DetectionOutputDecodesAndChooses) {
   Ir ir;

@@ -6,6 +6,7 @@
 
 namespace tenon::nn::openvino::rules {
 
+using kernels::Attributes;
 using kernels::DataType;
 using kernels::Dims;
 using kernels::kAbsent;
@@ -94,6 +95,39 @@ Result<void> non_max_suppression(LayerImport& layer) {
   if (layer.output(2) == kAbsent) return {};
   return layer.emit_to({layer.output(2)}, "Cast", {TENON_TRY(row_count(layer, selected))},
                        {{"to", kernels::onnx_number(type)}});
+}
+
+// boxes [batch, n, 4], scores [batch, classes, n]. Gives rows [selected, 6] of class, score, box; the place of each box among
+// all; how many rows are each image's.
+Result<void> class_suppression(LayerImport& layer) {
+  static constexpr LayerImport::Word kSorts[] = {
+      {"none", "none"}, {"score", "score"}, {"classid", "classid"}};
+  static constexpr LayerImport::Word kDecays[] = {{"linear", "linear"}, {"gaussian", "gaussian"}};
+  if (layer.has_input(2)) return LayerImport::unsupported("boxes of each class (roisnum)");
+  Attributes attributes{
+      {"sort", TENON_TRY(layer.word("sort_result_type", "none", kSorts))},
+      {"sort_across_batch", int64_t{TENON_TRY(layer.flag("sort_result_across_batch", false))}},
+      {"normalized", int64_t{TENON_TRY(layer.flag("normalized", true))}},
+      {"score_threshold", TENON_TRY(layer.real("score_threshold", 0.0f))}};
+  for (const char* key : {"nms_top_k", "keep_top_k", "background_class"})
+    attributes.push_back({key, TENON_TRY(layer.integer(key, -1))});
+  if (layer.op() == "MatrixNms") {
+    attributes.push_back({"decay_function", TENON_TRY(layer.word("decay_function", "linear", kDecays))});
+    attributes.push_back({"gaussian_sigma", TENON_TRY(layer.real("gaussian_sigma", 2.0f))});
+    attributes.push_back({"post_threshold", TENON_TRY(layer.real("post_threshold", 0.0f))});
+  } else {
+    attributes.push_back({"iou_threshold", TENON_TRY(layer.real("iou_threshold", 0.0f))});
+    attributes.push_back({"eta", TENON_TRY(layer.real("nms_eta", 1.0f))});
+  }
+  const DataType type = TENON_TRY(layer.type("output_type", "i64"));
+  const ValueId places = layer.new_value(), counts = layer.new_value();
+  TENON_TRY(layer.emit_to({layer.output(0), places, counts}, layer.op(),
+                          {TENON_TRY(layer.need(0)), TENON_TRY(layer.need(1))}, std::move(attributes)));
+  for (const auto& [i, value] : {std::pair{size_t{1}, places}, {size_t{2}, counts}}) {
+    if (layer.output(i) == kAbsent) continue;
+    TENON_TRY(layer.emit_to({layer.output(i)}, "Cast", {value}, {{"to", kernels::onnx_number(type)}}));
+  }
+  return {};
 }
 
 namespace {
