@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -12,10 +11,14 @@
 #include <thread>
 #include <vector>
 
-#include "tenon.hpp"
+#include "../api.h"
 #include "wasm.h"
 
 namespace {
+
+using tenon::bench::die;
+using tenon::bench::need;
+using tenon::bench::now;
 
 constexpr const char* kGuest = R"((module
   (import "host" "add" (func $add (param i32 i32) (result i32)))
@@ -31,23 +34,6 @@ constexpr const char* kGuest = R"((module
       (local.set $x (i32.add (local.get $x) (local.get $n)))
       (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (local.get $x))))";
-
-[[noreturn]] void die(std::string_view message) {
-  std::fprintf(stderr, "embed_bench: %.*s\n", static_cast<int>(message.size()), message.data());
-  std::exit(1);
-}
-template <class T>
-T need(tenon::Result<T> r) {
-  if (!r) die(r.error().message());
-  return std::move(*r);
-}
-void need(tenon::Result<void> r) {
-  if (!r) die(r.error().message());
-}
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // Nanoseconds of one of `calls`: the best of many short runs, since what else the machine does spoils long ones.
 template <class F>

@@ -11,7 +11,8 @@ namespace tenon {
 ModuleCode::Variant::Variant(const Module& module, CodeConfig config)
     : module_(module),
       config_(std::move(config)),
-      entries_(std::make_unique<std::atomic<const void*>[]>(module.functions.size())) {}
+      entries_(std::make_unique<std::atomic<const void*>[]>(module.functions.size())),
+      heat_(std::make_unique<std::atomic<u16>[]>(module.functions.size())) {}
 
 void ModuleCode::Variant::publish(std::shared_ptr<const CodeObject> code) {
   const BriefLock lock(mutex_);
@@ -33,6 +34,13 @@ ArrayEntry ModuleCode::Variant::loop_entry(const OsrLoop& loop) const {
   const BriefLock lock(mutex_);
   auto found = loops_.find(loop);
   return found == loops_.end() ? nullptr : found->second;
+}
+
+// Two threads that count at once may count one: it is a sample.
+ModuleCode::Variant::Samples ModuleCode::Variant::count_sample(FuncIdx f) {
+  u16 heat = heat_[f.value].load(std::memory_order_relaxed);
+  if (heat != 0xffff) heat_[f.value].store(++heat, std::memory_order_relaxed);
+  return {heat, samples_.fetch_add(1, std::memory_order_relaxed) + 1};
 }
 
 bool ModuleCode::Variant::claim(FuncIdx f) {

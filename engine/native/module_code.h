@@ -45,6 +45,15 @@ class ModuleCode {
     bool claim(const OsrLoop& loop);
     // The same, but false while another loop of the function has been asked for and has no code yet.
     bool claim_next(const OsrLoop& loop);
+    // Counts a sample of the interpreter's in this function, of all stores together: where guests come and go (a server's),
+    // none of them alone runs long enough to show what is hot. From any thread.
+    struct Samples {
+      u32 function;  // those in the function; stays at 65,535
+      u64 all;
+    };
+    Samples count_sample(FuncIdx f);
+    // Whether this is the first time that anyone asks for all that is left.
+    bool claim_rest() { return !rest_claimed_.exchange(true, std::memory_order_relaxed); }
     // Of these function types, those that no published code has thunks for.
     std::vector<TypeId> without_thunks(const std::vector<TypeId>& types) const;
     // The n-th of them.
@@ -60,6 +69,9 @@ class ModuleCode {
     const Module& module_;
     CodeConfig config_;
     std::unique_ptr<std::atomic<const void*>[]> entries_;  // by function index
+    std::unique_ptr<std::atomic<u16>[]> heat_;             // samples, by function index
+    std::atomic<u64> samples_{0};
+    std::atomic<bool> rest_claimed_{false};
     std::atomic<u32> published_{0};
     std::atomic<bool> whole_{false};
     mutable std::mutex mutex_;

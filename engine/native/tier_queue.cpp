@@ -25,6 +25,7 @@ namespace tenon {
 namespace {
 
 constexpr u64 kBatchBytes = 4 << 10;         // of Wasm code that is compiled together
+constexpr u64 kRestBytes = 16 << 10;         // the same, of what is not hot
 constexpr u64 kMaxWaiting = 10'000;          // jobs
 constexpr u64 kMaxCodeBytes = u64{1} << 30;  // of machine code in the process
 constexpr int kNiceness = 5;                 // the guest's own thread goes first where processors are short
@@ -151,6 +152,18 @@ void TierQueue::add(TierJob job) {
   const std::lock_guard lock(mutex_);
   if (closed_ || jobs_.size() >= kMaxWaiting) return;
   jobs_.push_back(std::move(job));
+  start_working();
+}
+
+void TierQueue::add_rest(TierJob job) {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || rest_.size() >= kMaxWaiting) return;
+  const u32 first = job.module->imported_functions;
+  rest_.push_back({std::move(job), first});
+  start_working();
+}
+
+void TierQueue::start_working() {
   const u32 processors = std::max(1u, std::thread::hardware_concurrency());
   if (threads_ == working_ && threads_ < std::max(1u, processors - 1) && start_thread([this] { run(); }))
     ++threads_;
@@ -183,8 +196,26 @@ bool TierQueue::start_thread(std::function<void()> run) {
   return started;
 }
 
+// The next piece of what is not hot; empty when nothing is left of it, or nobody else has the module any more.
+TierJob TierQueue::take_rest() {
+  Rest& rest = rest_.front();
+  TierJob job = rest.job;
+  u64 bytes = 0;
+  const auto& functions = job.module->functions;
+  for (; rest.next < functions.size() && bytes < kRestBytes; ++rest.next) {
+    if (job.code->entry(FuncIdx{rest.next}) || !job.code->claim(FuncIdx{rest.next})) continue;
+    job.functions.push_back(FuncIdx{rest.next});
+    bytes += functions[rest.next].body.size();
+  }
+  const bool needed = rest.job.module.use_count() > 2;  // by more than the two jobs here
+  if (!needed) job.functions.clear();
+  if (rest.next == functions.size() || !needed) rest_.pop_front();
+  return job;
+}
+
 // The first job, and what fits to it.
 TierJob TierQueue::take() {
+  if (jobs_.empty()) return take_rest();
   TierJob job = std::move(jobs_.front());
   jobs_.pop_front();
   if (!job.loops.empty()) return job;  // somebody is waiting for it in a loop
@@ -220,6 +251,7 @@ void TierQueue::give_up(const Error& error) {
   if (closed_) return;
   closed_ = true;
   jobs_.clear();
+  rest_.clear();
   if (TENON_JIT)  // a build without it is not expected to compile
     fmt::print(stderr, "tenon: nothing is compiled: {}\n", error.message);
 }
@@ -228,11 +260,11 @@ void TierQueue::run() {
   setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness);
   std::unique_lock lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [this] { return !jobs_.empty(); });
+    wake_.wait(lock, [this] { return !is_idle(); });
     TierJob job = take();
     ++working_;
     lock.unlock();
-    if (const CompileFn compile = compiler(job)) {
+    if (const CompileFn compile = job.empty() ? nullptr : compiler(job)) {
       const auto left_out = compile_and_publish(job, compile);
       if (!left_out && left_out.error().category == ErrorCategory::io) give_up(left_out.error());
       if (left_out && !left_out->empty() && job.options.worker) add_oversized(part_of(job, *left_out));
@@ -245,6 +277,7 @@ void TierQueue::run() {
     if (code_bytes_ > kMaxCodeBytes) {
       closed_ = true;
       jobs_.clear();
+      rest_.clear();
     }
     if (working_ == 0) idle_.notify_all();
   }
@@ -273,6 +306,7 @@ void TierQueue::stop() {
   std::unique_lock lock(mutex_);
   closed_ = true;
   jobs_.clear();
+  rest_.clear();
   oversized_.clear();
   idle_.wait(lock, [this] { return working_ == 0 && !oversized_working_; });
 }
@@ -280,7 +314,7 @@ void TierQueue::stop() {
 void TierQueue::drain() {
   std::unique_lock lock(mutex_);
   idle_.wait(lock,
-             [this] { return working_ == 0 && jobs_.empty() && !oversized_working_ && oversized_.empty(); });
+             [this] { return working_ == 0 && is_idle() && !oversized_working_ && oversized_.empty(); });
 }
 
 }  // namespace tenon

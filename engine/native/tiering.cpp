@@ -13,8 +13,7 @@ namespace {
 // processor. What has run about as long as that takes is expected to go on for as long again.
 constexpr u64 kWarmUp = 50;  // samples before anything is compiled: short programs never load the compiler
 constexpr u64 kFewest = 3, kMost = 500, kBytesPerSample = 40;
-constexpr u64 kRest = 10'000;         // samples after which all of the module is compiled,
-constexpr u64 kRestBytes = 16 << 10;  // in pieces
+constexpr u64 kRest = 10'000;  // samples after which all of the module is compiled, behind what is hot
 
 u64 threshold(const Module& module, FuncIdx f) {
   return std::clamp<u64>(module.functions[f.value].body.size() / kBytesPerSample, kFewest, kMost);
@@ -30,8 +29,6 @@ bool has_loop(const Module& module, FuncIdx f) {
     if (instr.op == Op::loop) return true;
   return false;
 }
-
-bool is_empty(const TierJob& job) { return job.functions.empty() && job.loops.empty(); }
 
 }  // namespace
 
@@ -79,12 +76,10 @@ ArrayEntry Tiering::sample(FuncRef& func, u64 loop) {
   if (loop != 0)
     if (ArrayEntry entry = guest->code->loop_entry({f, static_cast<u32>(loop)})) return entry;
   if (options_.stress) return nullptr;
-  if (guest->heat.empty()) guest->heat.resize(guest->module->functions.size());
-  u16& heat = guest->heat[f.value];
-  if (heat != 0xffff) ++heat;
-  if (++guest->samples < kWarmUp || heat < threshold(*guest->module, f)) return nullptr;
+  const auto samples = guest->code->count_sample(f);
+  if (samples.all < kWarmUp || samples.function < threshold(*guest->module, f)) return nullptr;
   ask(*guest, f, loop);
-  if (guest->samples >= kRest && !std::exchange(guest->rest_asked, true)) ask_for_rest(*guest);
+  if (samples.all >= kRest && guest->code->claim_rest()) TierQueue::of_process().add_rest(new_job(*guest));
   return nullptr;
 }
 
@@ -104,32 +99,17 @@ void Tiering::ask(Guest& guest, FuncIdx f, u64 loop) const {
   }
 }
 
-void Tiering::ask_for_rest(Guest& guest) const {
-  const Module& module = *guest.module;
-  TierJob job = new_job(guest);
-  u64 bytes = 0;
-  for (u32 f = module.imported_functions; f < module.functions.size(); ++f) {
-    if (guest.code->entry(FuncIdx{f}) || !guest.code->claim(FuncIdx{f})) continue;
-    job.functions.push_back(FuncIdx{f});
-    bytes += module.functions[f].body.size();
-    if (bytes < kRestBytes) continue;
-    TierQueue::of_process().add(std::move(job));
-    job = new_job(guest);
-    bytes = 0;
-  }
-  if (!is_empty(job)) TierQueue::of_process().add(std::move(job));
-}
-
 // Functions with loops run their first call in the interpreter, so that it is replaced in the middle.
 void Tiering::compile_now(FuncRef& func, u64 loop) {
   Guest* guest = guest_of(func);
   if (!guest) return;
   const FuncIdx f{func.index};
-  if (guest->heat.empty()) guest->heat.resize(guest->module->functions.size());
-  const bool first = std::exchange(guest->heat[f.value], 1) == 0;
+  if (guest->called.empty()) guest->called.resize(guest->module->functions.size());
+  const bool first = !guest->called[f.value];
+  guest->called[f.value] = true;
   if (loop == 0 && first && has_loop(*guest->module, f)) return;
   const TierJob job = job_for(*guest, f, loop);
-  if (is_empty(job)) return;
+  if (job.empty()) return;
   if (auto done = compile_and_publish(job, compile_); !done)
     return;  // what cannot be compiled stays interpreted
 }

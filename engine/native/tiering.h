@@ -33,15 +33,12 @@ class Tiering {
   struct Guest {
     std::shared_ptr<const Module> module;
     ModuleCode::Variant* code;
-    std::vector<u16> heat = {};  // samples by function
-    u64 samples = 0;
-    bool rest_asked = false;
+    std::vector<bool> called = {};  // by function index, under stress
   };
   Guest* guest_of(const FuncRef& func);
   TierJob new_job(Guest& guest) const;
   TierJob job_for(Guest& guest, FuncIdx f, u64 loop) const;
   void ask(Guest& guest, FuncIdx f, u64 loop) const;
-  void ask_for_rest(Guest& guest) const;
 
   Store& store_;
   TieringOptions options_;

@@ -222,6 +222,30 @@ TEST(Automatic, StoresShareAModulesCode) {
   EXPECT_EQ((*module)->code().variants().size(), 1u);
 }
 
+// As on a server: no guest runs long enough to be worth compiling, all of them together are.
+TEST(Automatic, ManyShortGuestsAreHotTogether) {
+  auto engine = std::make_shared<Engine>();
+  auto module = engine->compile(Guest::assemble(kHot));
+  ASSERT_TRUE(module);
+  ModuleCode::Variant* code = nullptr;
+  for (int i = 0; i < 100; ++i) {
+    Store store(engine);
+    store.set_compiler(std::move(*create_compiler(store, automatic(false).jit)));
+    auto instance = store.instantiate(*module, {});
+    ASSERT_TRUE(instance);
+    Slot slots[1] = {{.u64_ = 5'000}};  // some ten samples of fifty that it takes
+    ASSERT_EQ(store.call(std::get<FuncRef*>(*(*instance)->find_export("calls")), slots), Status::ok);
+    EXPECT_EQ(slots[0].u32_, expected_of_calls(5'000));
+    if (i == 0) {
+      TierQueue::of_process().drain();
+      code = (*module)->code().variants().at(0);
+      EXPECT_EQ(code->objects_published(), 0u);
+    }
+  }
+  TierQueue::of_process().drain();
+  EXPECT_GT(code->objects_published(), 0u);
+}
+
 TEST(Automatic, WithoutACompilerGoesOnInTheInterpreter) {
   Guest::Options options = automatic(true);
   options.jit.max_function_weight = 1;
