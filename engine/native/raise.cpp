@@ -14,6 +14,13 @@
 extern "C" void __asan_handle_no_return();
 #define TENON_FORGET_FRAMES() __asan_handle_no_return()
 #endif
+// ThreadSanitizer keeps a bounded stack of the calls that have not returned: what may leave compiled code is not counted.
+#if __has_feature(thread_sanitizer)
+#define TENON_MAY_LEAVE [[clang::disable_sanitizer_instrumentation]]
+#endif
+#endif
+#ifndef TENON_MAY_LEAVE
+#define TENON_MAY_LEAVE
 #endif
 #ifndef TENON_FORGET_FRAMES
 #define TENON_FORGET_FRAMES() static_cast<void>(0)
@@ -58,7 +65,7 @@ void append_backtrace(TrapRecord& record, const NativeFrame* frame, u64 first_of
 
 const NativeFrame* this_frame(void* frame_address) { return static_cast<const NativeFrame*>(frame_address); }
 
-[[noreturn]] void leave_by_trap(StoreContext* store, const NativeFrame* frame, u64 site) {
+TENON_MAY_LEAVE [[noreturn]] void leave_by_trap(StoreContext* store, const NativeFrame* frame, u64 site) {
   append_backtrace(store->store->trap(), frame, site & 0xffff'ffff);
   tenon_jit_leave(store, Status::trap);
 }
@@ -75,7 +82,8 @@ StoreContext* store_of(const NativeFrame* frame) {
 }
 
 // These run on the thread's own stack once the signal handler has returned.
-[[noreturn]] void raise_at(u64 pc, const NativeFrame* frame, StoreContext* store, TrapCode code) {
+TENON_MAY_LEAVE [[noreturn]] void raise_at(u64 pc, const NativeFrame* frame, StoreContext* store,
+                                           TrapCode code) {
   TENON_FORGET_FRAMES();
   store->store->raise(code);
   TrapRecord& record = store->store->trap();
@@ -83,14 +91,14 @@ StoreContext* store_of(const NativeFrame* frame) {
   append_backtrace(record, frame, 0);
   tenon_jit_leave(store, Status::trap);
 }
-[[noreturn]] void raise_fault(u64 pc, const NativeFrame* frame) {
+TENON_MAY_LEAVE [[noreturn]] void raise_fault(u64 pc, const NativeFrame* frame) {
   raise_at(pc, frame, store_of(frame), TrapCode::memory_out_of_bounds);
 }
-[[noreturn]] void raise_overflow(u64 pc, const NativeFrame* frame) {
+TENON_MAY_LEAVE [[noreturn]] void raise_overflow(u64 pc, const NativeFrame* frame) {
   raise_at(pc, frame, store_of(frame), TrapCode::stack_exhausted);
 }
 // In the middle of anything: what the guest was about to write may be half written.
-[[noreturn]] void raise_interrupt(u64 pc, const NativeFrame* frame) {
+TENON_MAY_LEAVE [[noreturn]] void raise_interrupt(u64 pc, const NativeFrame* frame) {
   StoreContext* store = store_of(frame);
   store->flags |= kPoisoned;
   raise_at(pc, frame, store, TrapCode::interrupted);
@@ -169,25 +177,25 @@ void on_kick(int signal, siginfo_t* info, void* context) {
 
 }  // namespace
 
-void tenon_jit_raise(VMContext* vm, u64 site) {
+TENON_MAY_LEAVE void tenon_jit_raise(VMContext* vm, u64 site) {
   TENON_FORGET_FRAMES();
   vm->store->store->raise(static_cast<TrapCode>(site >> 32));
   leave_by_trap(vm->store, this_frame(__builtin_frame_address(0)), site);
 }
 
-void tenon_jit_raise_at(VMContext* vm, u64 site, u64 index) {
+TENON_MAY_LEAVE void tenon_jit_raise_at(VMContext* vm, u64 site, u64 index) {
   TENON_FORGET_FRAMES();
   vm->store->store->raise(static_cast<TrapCode>(site >> 32), std::to_string(index));
   leave_by_trap(vm->store, this_frame(__builtin_frame_address(0)), site);
 }
 
-void leave_with(StoreContext* store, const NativeFrame* frame, Status status) {
+TENON_MAY_LEAVE void leave_with(StoreContext* store, const NativeFrame* frame, Status status) {
   TENON_FORGET_FRAMES();
   if (frame) append_backtrace(store->store->trap(), frame, 0);
   tenon_jit_leave(store, status);
 }
 
-u32 tenon_jit_resume_call(FuncRef* self, Slot* slots, u32 status) {
+TENON_MAY_LEAVE u32 tenon_jit_resume_call(FuncRef* self, Slot* slots, u32 status) {
   StoreContext* store = self->vmctx ? self->vmctx->store : static_cast<HostFunc*>(self->code)->store;
   if (static_cast<Status>(status) == Status::tail_call) {
     // The thunk that called this took the place of its own caller when that was a tail call too. When nothing
