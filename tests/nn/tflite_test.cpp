@@ -103,6 +103,14 @@ TEST(Tflite, DamagedFilesAreSurvived) {
   }
 }
 
+// The offset of the first table may be 8, which is how an ONNX file begins.
+TEST(Tflite, IsToldByItsIdentifier) {
+  for (const char first : {'\x04', '\x08', '\x0c', '\x1c'}) {
+    const std::string text = std::string(1, first) + std::string("\0\0\0TFL3\0\0\0\0", 11);
+    EXPECT_EQ(detect_format(std::as_bytes(std::span(text))), Format::tensorflowlite) << int{first};
+  }
+}
+
 TEST(Tflite, WhatIsNoModelIsRefusedByName) {
   const auto as_bytes = [](std::string_view text) { return std::as_bytes(std::span(text)); };
   for (const std::string_view text :

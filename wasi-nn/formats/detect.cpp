@@ -24,10 +24,11 @@ bool is_zip(std::span<const std::byte> bytes) { return starts(bytes, "PK\x03\x04
 bool is_flatbuffer(std::span<const std::byte> bytes) { return starts(bytes, "TFL3", 4); }
 bool is_gguf(std::span<const std::byte> bytes) { return starts(bytes, "GGUF"); }
 // ModelProto begins with ir_version (field 1, varint), a small number; so does SavedModel, with its schema's. GraphDef
-// begins with a node (field 1, length-delimited).
+// begins with a node (field 1, length-delimited). The next field's tag is never 0, as it is where a FlatBuffer begins with
+// the offset 8.
 bool is_onnx(std::span<const std::byte> bytes) {
   return bytes.size() > 2 && bytes[0] == std::byte{0x08} && bytes[1] < std::byte{0x40} &&
-         !tf::looks_like_saved_model(bytes);
+         bytes[2] != std::byte{0} && !tf::looks_like_saved_model(bytes);
 }
 bool is_tensorflow(std::span<const std::byte> bytes) {
   return starts(bytes, "\x0a") || tf::looks_like_saved_model(bytes);
