@@ -268,7 +268,8 @@ std::vector<Case> cases_of(Op op, DataType type) {
 const std::set<std::string_view> kShared = {
     "arg_reduce", "batch_norm", "cast", "control", "det", "detections", "einsum", "fill", "gather",
     "global_pool", "layer_norm", "lrn", "optional", "pad", "picture", "random", "range", "regions",
-    "sampling", "selection", "sequence", "shape_of", "signal", "text", "view", "where", "resize",
+    "sampling", "selection", "sequence", "shape_of", "signal", "suppression", "text", "view", "where",
+    "resize",
     // ops/indexing.cpp and ops/quantized.cpp
     "gather_elements", "gather_nd", "scatter_elements", "scatter_nd", "one_hot", "cum_sum", "trilu",
     "reverse_sequence", "eye_like", "top_k", "dynamic_quantize"};
