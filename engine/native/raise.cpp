@@ -151,10 +151,11 @@ void overflow(Registers& registers, const stack_t& handlers) {
         reinterpret_cast<greg_t>(static_cast<u8*>(handlers.ss_sp) + handlers.ss_size));
 }
 
-// Whether `pc` is in a compiled function, where the frame pointer leads to the entry stub. In thunks it may not.
-bool in_function(u64 pc) {
+// The code whose function `pc` is in; there the frame pointer leads to the entry stub. Null elsewhere, in thunks too.
+const CodeObject* code_of_function(u64 pc) {
   const RangeSet::Node* node = code_ranges().find(pc);
-  return node && static_cast<const CodeObject*>(node->payload.load())->in_function(pc);
+  const auto* code = node ? static_cast<const CodeObject*>(node->payload.load()) : nullptr;
+  return code && code->in_function(pc) ? code : nullptr;
 }
 
 void on_fault(int signal, siginfo_t* info, void* context) {
@@ -162,7 +163,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
   const u64 pc = static_cast<u64>(registers[REG_RIP]);
   const u64 address = reinterpret_cast<u64>(info->si_addr);
   if (code_ranges().find(pc) && guarded_memories().find(address)) return go_to(registers, &raise_fault);
-  if (in_function(pc) && is_stack_overflow(registers, address))
+  if (code_of_function(pc) && is_stack_overflow(registers, address))
     return overflow(registers, static_cast<ucontext_t*>(context)->uc_stack);
   chain(signal, info, context);
 }
@@ -170,7 +171,9 @@ void on_fault(int signal, siginfo_t* info, void* context) {
 void on_kick(int signal, siginfo_t* info, void* context) {
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   if (info->si_code != SI_TIMER) return chain(signal, info, context);
-  if (!in_function(static_cast<u64>(registers[REG_RIP]))) return;
+  const CodeObject* code = code_of_function(static_cast<u64>(registers[REG_RIP]));
+  if (!code || code->config().checks.interrupts)
+    return;  // with checks it comes to one, and the store may go on
   const StoreContext* store = store_of(reinterpret_cast<const NativeFrame*>(registers[REG_RBP]));
   if (__atomic_load_n(&store->interrupt, __ATOMIC_RELAXED)) go_to(registers, &raise_interrupt);
 }

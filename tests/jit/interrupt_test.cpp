@@ -1,4 +1,5 @@
-// Interruption of compiled code by signal, wherever it is, and of what surrounds it.
+// Interruption of compiled code by signal, wherever it is, and of what surrounds it; by checks, while signals come too.
+#include <bit>
 #include <chrono>
 #include <thread>
 
@@ -106,6 +107,30 @@ TEST_P(Interrupt, OfOneStoreLeavesOthersAlone) {
   EXPECT_EQ(interrupt("spin").trap, TrapCode::interrupted);
   thread.join();
   EXPECT_EQ(counted.status, Status::ok);
+}
+
+// A signal that comes long before the next check must not stop code that has checks: the store goes on afterwards.
+TEST(InterruptsByChecks, LeaveTheStoreUsable) {
+  std::string roots;  // some 100 us from one check to the next
+  for (int i = 0; i < 20'000; ++i) roots += "(f64.sqrt)";
+  Guest::Options options = Guest::at_level(1);
+  options.jit.interrupts = true;
+  Guest guest("(func (export \"spin\") (param f64) (loop $l (local.get 0)" + roots +
+                  "(local.tee 0) (br_if $l (f64.ne (f64.const 0)))))"
+                  "(func (export \"fine\") (result i32) (i32.const 1))",
+              options);
+  for (int i = 0; i < 20; ++i) {
+    std::thread other([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      guest.store().interrupt();
+    });
+    const Outcome stopped = guest.call("spin", {std::bit_cast<u64>(2.0)});
+    other.join();
+    EXPECT_EQ(stopped.trap, TrapCode::interrupted);
+    ASSERT_FALSE(guest.store().poisoned());
+    guest.store().clear_interrupt();
+    EXPECT_EQ(guest.call("fine").as_u32(), 1u);
+  }
 }
 
 }  // namespace
